@@ -1,0 +1,17 @@
+"""Shared fixtures."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of the real recordings; they carry no licence, so they live beside the checkout and never in it."""
+    folder = Path(os.environ.get("CUSTODES_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    if not (folder / "darpa-tc-e5-trace.parquet").is_file():
+        pytest.skip(f"no recordings in {folder} (set CUSTODES_DATA)")
+    return folder
