@@ -1,0 +1,89 @@
+"""Settings of the learner."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from custodes.rl._ranges import require
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnerConfig:
+    """Recurrent multi-agent PPO (Schulman et al. 2017; Yu et al. 2022 for the multi-agent form)."""
+
+    algorithm: Literal["ippo", "mappo"] = "ippo"
+    """`ippo`: each agent's critic sees what the agent sees. `mappo`: one central critic sees what any agent sees."""
+    sharing: Literal["none", "shared"] = "none"
+    """`none`: every agent has its own parameters. `shared`: one network, told which agent it plays."""
+    core: Literal["lstm", "gru"] = "lstm"
+    """Recurrent cell."""
+    encoder: int = 64
+    """Width of the layer before the cell; 0 feeds the inputs straight to the cell."""
+    hidden: int = 64
+    """Width of the cell, 1 or more."""
+    rollout: int = 128
+    """Steps that each slot plays per iteration, 1 or more."""
+    chunk: int = 16
+    """Longest sequence that gradients flow through, in steps; 0 is the whole rollout."""
+    epochs: int = 4
+    """Passes over a rollout per iteration, 1 or more."""
+    minibatches: int = 4
+    """Gradient steps per pass, 1 or more."""
+    gamma: float = 0.0
+    """Discount per step, 0 to 1. 0 is right where an action changes nothing that follows (triage)."""
+    lam: float = 0.95
+    """Lambda of TD(lambda) and GAE, 0 (one-step) to 1 (Monte Carlo)."""
+    returns: Literal["mc", "td0", "td-lambda", "gae"] = "gae"
+    """How value targets and advantages are formed (rl/returns.py)."""
+    learning_rate: float = 1e-3
+    """Adam step size at the start, above 0."""
+    learning_rate_end: float = 1e-4
+    """Adam step size when the decision budget is spent; linear in between."""
+    adam_epsilon: float = 1e-5
+    """Adam's epsilon, above 0."""
+    clip: float = 0.2
+    """PPO clip range of the probability ratio, above 0."""
+    value_coefficient: float = 1.0
+    """Weight of the value loss (normalised units), 0 or more."""
+    value_clip: float = 0.0
+    """Clip range of the value change in normalised units; 0 turns it off."""
+    entropy_coefficient: float = 0.02
+    """Weight of the entropy bonus at the start, 0 or more."""
+    entropy_coefficient_end: float = 0.001
+    """Weight of the entropy bonus from `entropy_decay` of the budget on; linear before."""
+    entropy_decay: float = 0.5
+    """Share of the decision budget after which the entropy weight is at its end, above 0 to 1."""
+    max_grad_norm: float = 0.5
+    """Each network's gradient is scaled down to this norm; 0 turns it off."""
+    target_kl: float = 0.0
+    """Stop the passes of an iteration when the policy moved by more than 1.5 times this (nats); 0 turns it off."""
+    normalise_advantage: bool = True
+    """Advantages to mean 0 and deviation 1 over the whole batch, per agent, after the returns are formed."""
+    normalise_value: bool = True
+    """Critics predict targets in units of their running mean and deviation (PopArt, van Hasselt et al. 2016)."""
+    value_norm_decay: float = 0.9
+    """Share of the old target statistics kept per iteration, 0 to below 1."""
+    warm_start: bool = False
+    """Begin with supervised passes over the training labels; named in the run when used."""
+    warm_start_iterations: int = 20
+    """How many rollouts' worth of supervised passes, when `warm_start` is on."""
+    autocast: bool = False
+    """bf16 autocast in the update (GPU; on a CPU it is slower)."""
+    compile: bool = False
+    """torch.compile the update's forward pass."""
+    floor_every: int = 1
+    """Estimate the value-loss floor every so many iterations, 1 or more."""
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range."""
+        for name in ("hidden", "rollout", "epochs", "minibatches", "floor_every", "warm_start_iterations"):
+            require(self, name, low=1)
+        for name in ("encoder", "chunk", "value_coefficient", "value_clip", "entropy_coefficient", "max_grad_norm"):
+            require(self, name, low=0)
+        for name in ("entropy_coefficient_end", "target_kl", "learning_rate_end"):
+            require(self, name, low=0)
+        for name in ("gamma", "lam", "value_norm_decay"):
+            require(self, name, low=0, high=1)
+        for name in ("learning_rate", "adam_epsilon", "clip", "entropy_decay"):
+            require(self, name, above=0)
