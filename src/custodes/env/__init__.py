@@ -1,1 +1,1 @@
-"""custodes.env."""
+"""Environments: the lane player over recorded events, its PettingZoo and Gymnasium views, checks and probes."""

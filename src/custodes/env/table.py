@@ -1,0 +1,148 @@
+"""The events as an environment sees them: features, who sees which of them, and the truth that rewards come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from custodes.errors import CustodesError
+from custodes.interface import Observation
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnvTable:
+    """N events, D features, A agents. Tensors on one device; labels reach rewards and counts, never an observation."""
+
+    features: Tensor
+    """float32 [N, D]: inputs of each event; finite."""
+    column_mask: Tensor
+    """bool [A, D]: True where the agent's view holds the feature."""
+    row_mask: Tensor
+    """bool [A, N]: True where the agent's view holds the event's channel."""
+    labels: Tensor
+    """int64 [N]: 1 malicious, 0 benign, anything else unknown or contaminated (reward 0, left out of counts)."""
+
+    def __post_init__(self) -> None:
+        """Refuse shapes, types and values that do not fit.
+
+        Raises:
+            CustodesError: A field has the wrong type or shape, or a feature is not finite.
+        """
+        rows, columns = self.features.shape if self.features.dim() == 2 else (0, 0)
+        agents = len(self.column_mask)
+        if rows == 0 or columns == 0 or agents == 0:
+            raise CustodesError("no events, no features or no agents", where="table", fix="check the feature groups")
+        expected = {
+            "features": (self.features, torch.float32, (rows, columns)),
+            "column_mask": (self.column_mask, torch.bool, (agents, columns)),
+            "row_mask": (self.row_mask, torch.bool, (agents, rows)),
+            "labels": (self.labels, torch.int64, (rows,)),
+        }
+        for name, (value, dtype, shape) in expected.items():
+            if value.dtype != dtype or tuple(value.shape) != shape:
+                raise CustodesError(
+                    f"{name} is {value.dtype} {list(value.shape)}, not {dtype} {list(shape)}", where="table"
+                )
+            if value.device != self.features.device:
+                raise CustodesError(f"{name} is on {value.device}, features on {self.features.device}", where="table")
+        if not bool(self.features.isfinite().all()):
+            row = int((~self.features.isfinite()).any(1).nonzero()[0])
+            raise CustodesError("a feature is not finite", where=f"table row {row}", fix="clean the numeric columns")
+
+    @classmethod
+    def from_numpy(
+        cls,
+        features: ArrayLike,
+        labels: ArrayLike,
+        column_mask: ArrayLike | None = None,
+        row_mask: ArrayLike | None = None,
+        *,
+        agents: int = 1,
+    ) -> EnvTable:
+        """Build a table from NumPy arrays.
+
+        Args:
+            features: Float [N, D].
+            labels: Int [N].
+            column_mask: Bool [A, D]; None for agents that see every feature.
+            row_mask: Bool [A, N]; None for agents that see every event.
+            agents: A, where neither mask says it.
+
+        Returns:
+            A table on the CPU that shares memory with float32 and int64 arrays.
+        """
+        inputs = np.asarray(features, dtype=np.float32)
+        columns = None if column_mask is None else np.asarray(column_mask, dtype=np.bool_)
+        rows = None if row_mask is None else np.asarray(row_mask, dtype=np.bool_)
+        count = next((len(mask) for mask in (columns, rows) if mask is not None), agents)
+        columns = np.ones((count, *inputs.shape[1:]), dtype=np.bool_) if columns is None else columns
+        rows = np.ones((count, *inputs.shape[:1]), dtype=np.bool_) if rows is None else rows
+        return cls(
+            features=torch.as_tensor(inputs),
+            column_mask=torch.as_tensor(columns),
+            row_mask=torch.as_tensor(rows),
+            labels=torch.as_tensor(np.asarray(labels, dtype=np.int64)),
+        )
+
+    def to(self, device: torch.device | str) -> EnvTable:
+        """The same table on another device."""
+        return EnvTable(
+            features=self.features.to(device),
+            column_mask=self.column_mask.to(device),
+            row_mask=self.row_mask.to(device),
+            labels=self.labels.to(device),
+        )
+
+    @property
+    def agents(self) -> int:
+        """A."""
+        return len(self.column_mask)
+
+    @property
+    def inputs(self) -> int:
+        """D."""
+        return self.features.shape[1]
+
+
+class Viewer:
+    """Gathers observations of rows, masking only where a mask hides something.
+
+    Args:
+        table: The events to look at.
+    """
+
+    def __init__(self, table: EnvTable) -> None:
+        self._features = table.features
+        self._agents = table.agents
+        self._columns = table.column_mask.to(torch.float32)
+        self._union = self._columns.amax(0)
+        self._all_columns = bool(table.column_mask.all())
+        self._all_rows = bool(table.row_mask.all())
+        self._union_full = bool((self._union > 0).all())
+        # Rows first, so that a step gathers contiguous memory.
+        self._rows = None if self._all_rows else table.row_mask.T.to(torch.float32).contiguous()
+
+    def __call__(self, rows: Tensor) -> Observation:
+        """Observe rows.
+
+        Args:
+            rows: Int64 [B].
+
+        Returns:
+            Agents' views float32 [B, A, D] and the central view float32 [B, D]: what at least one agent sees.
+        """
+        seen = self._features.index_select(0, rows)
+        if self._rows is None:
+            if self._all_columns:
+                return Observation(agents=seen.unsqueeze(1).expand(-1, self._agents, -1), central=seen)
+            central = seen if self._union_full else seen * self._union
+            return Observation(agents=seen.unsqueeze(1) * self._columns, central=central)
+        shown = self._rows.index_select(0, rows)
+        views = seen.unsqueeze(1) * shown.unsqueeze(2)
+        if self._all_columns:
+            return Observation(agents=views, central=seen * shown.amax(1, keepdim=True))
+        return Observation(agents=views * self._columns, central=seen * (shown @ self._columns > 0))
