@@ -1,1 +1,22 @@
-"""custodes.data."""
+"""Recorded events: reading, splitting, describing, converting. See docs/data.md."""
+
+from custodes.data.config import DataConfig
+from custodes.data.dataset import Dataset, require_both_classes
+from custodes.data.reader import load
+from custodes.data.schema import BENIGN, CHANNELS, CONTAMINATED, EVENT_SCHEMA, MALICIOUS, UNKNOWN
+from custodes.data.split import Split, split
+
+__all__ = [
+    "BENIGN",
+    "CHANNELS",
+    "CONTAMINATED",
+    "EVENT_SCHEMA",
+    "MALICIOUS",
+    "UNKNOWN",
+    "DataConfig",
+    "Dataset",
+    "Split",
+    "load",
+    "require_both_classes",
+    "split",
+]

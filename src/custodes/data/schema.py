@@ -1,0 +1,179 @@
+"""The event table: what a column is called, what it holds, and the checks that every table passes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Final
+
+import polars as pl
+
+from custodes.errors import CustodesError
+
+BENIGN: Final = 0
+MALICIOUS: Final = 1
+CONTAMINATED: Final = 2
+UNKNOWN: Final = -1
+LABELS: Final = (UNKNOWN, BENIGN, MALICIOUS, CONTAMINATED)
+
+CHANNELS: Final = ("file", "registry", "module", "process", "network", "script", "memory", "other")
+
+EVENT_SCHEMA: Final[dict[str, pl.DataType]] = {
+    "time": pl.Int64(),
+    "stream": pl.String(),
+    "entity": pl.String(),
+    "parent": pl.String(),
+    "channel": pl.String(),
+    "kind": pl.String(),
+    "object": pl.String(),
+    "object_kind": pl.String(),
+    "image": pl.String(),
+    "parent_image": pl.String(),
+    "size": pl.Float64(),
+    "label": pl.Int8(),
+    "phase": pl.String(),
+}
+"""Column name to type, in the order of the table; `time` is nanoseconds UTC, `size` is bytes."""
+
+REQUIRED: Final = ("time", "entity", "kind")
+"""Columns that a file in the schema must have; nulls in them are refused."""
+
+DEFAULTS: Final[dict[str, str | float | int]] = {
+    "stream": "host",
+    "parent": "",
+    "channel": "other",
+    "object": "",
+    "object_kind": "",
+    "image": "",
+    "parent_image": "",
+    "size": 0.0,
+    "label": UNKNOWN,
+    "phase": "",
+}
+"""What stands in an optional column that a file lacks, and in place of its nulls."""
+
+PART: Final = "part"
+"""Optional pass-through column of an official split: 0 train, 1 validation, 2 test."""
+
+_DIGEST_ROWS: Final = 1 << 16
+
+
+def extra_columns(schema: Mapping[str, pl.DataType]) -> tuple[str, ...]:
+    """Names of the numeric pass-through columns of a table, in its order."""
+    return tuple(name for name, kind in schema.items() if name not in EVENT_SCHEMA and kind.is_numeric())
+
+
+def validate(events: pl.DataFrame, *, where: str, first_row: int = 0) -> None:
+    """Check a table (or one batch of it) against the schema.
+
+    Args:
+        events: Table to check.
+        where: File or source that the table came from, for the message.
+        first_row: Number that the table's first row has in its file, from 0.
+
+    Raises:
+        CustodesError: A column is missing, of the wrong type, null, not finite, or holds a value outside its set; the message names
+            the column and the first offending row (counted from 0).
+    """
+    _check_columns(events, where)
+    for name in events.columns:
+        column = events[name]
+        if column.null_count():
+            _refuse(column.is_null(), f"column {name} is null", where, first_row)
+        if column.dtype.is_float() and not column.is_finite().all():
+            _refuse(~column.is_finite(), f"column {name} is not finite", where, first_row)
+    _check_values(events["label"], LABELS, where, first_row)
+    _check_values(events["channel"], CHANNELS, where, first_row)
+    if PART in events.columns:
+        _check_values(events[PART], (0, 1, 2), where, first_row)
+
+
+def _check_columns(events: pl.DataFrame, where: str) -> None:
+    missing = [name for name in EVENT_SCHEMA if name not in events.columns]
+    if missing:
+        raise CustodesError(
+            f"column {', '.join(missing)} is missing", where=where, fix="see the event table in docs/data.md"
+        )
+    for name, kind in events.schema.items():
+        wanted = EVENT_SCHEMA.get(name)
+        if wanted is None and not kind.is_numeric():
+            raise CustodesError(
+                f"pass-through column {name} is {kind}, not a number", where=where, fix="drop or encode it"
+            )
+        if wanted is not None and kind != wanted:
+            raise CustodesError(f"column {name} is {kind}, not {wanted}", where=where, fix="cast it")
+
+
+def _check_values(column: pl.Series, allowed: tuple[object, ...], where: str, first_row: int) -> None:
+    known = column.is_in(pl.Series(allowed, dtype=column.dtype))
+    if not known.all():
+        row = int((~known).arg_max() or 0)
+        _refuse(
+            ~known,
+            f"column {column.name} is {column[row]!r}, not one of {', '.join(map(str, allowed))}",
+            where,
+            first_row,
+        )
+
+
+def _refuse(bad: pl.Series, what: str, where: str, first_row: int) -> None:
+    row = first_row + int(bad.arg_max() or 0)
+    raise CustodesError(f"{what} at row {row}", where=where, fix="repair or drop that row")
+
+
+def order_fault(events: pl.DataFrame, last: dict[str, int]) -> int | None:
+    """Find the first row whose time lies before that of an earlier row of its stream.
+
+    Args:
+        events: Table or batch with columns `time` [ns] and `stream`.
+        last: Latest time seen of each stream in earlier batches [ns]; brought up to date in place.
+
+    Returns:
+        Row within `events`, from 0, or None when the time never steps back.
+    """
+    faults = disordered(events, last)
+    return int(faults.arg_max() or 0) if faults.any() else None
+
+
+def disordered(events: pl.DataFrame, last: dict[str, int]) -> pl.Series:
+    """Say of each row whether its time lies before an earlier row's of the same stream; see `order_fault`."""
+    seen = pl.DataFrame(
+        {"stream": list(last), "before": list(last.values())}, schema={"stream": pl.String, "before": pl.Int64}
+    )
+    lowest = pl.lit(-(1 << 63), dtype=pl.Int64)
+    frame = events.select("stream", "time").join(seen, on="stream", how="left", maintain_order="left")
+    earlier = pl.col("time").cum_max().shift(1).over("stream")
+    bad = frame.select(
+        (pl.col("time") < pl.max_horizontal(earlier.fill_null(lowest), pl.col("before").fill_null(lowest))).alias("bad")
+    )["bad"]
+    for stream, time in frame.group_by("stream").agg(pl.col("time").max()).iter_rows():
+        last[stream] = max(time, last.get(stream, time))
+    return bad
+
+
+def digest(events: pl.DataFrame) -> str:
+    """SHA-256 of a table's names, types and values: equal tables have equal digests on every machine.
+
+    Numbers enter as little-endian bytes and strings as UTF-8 with their lengths, so the digest does not depend on the file format,
+    the row groups or the byte order of the machine.
+    """
+    total = hashlib.sha256()
+    for name in events.columns:
+        column = events[name]
+        total.update(f"{name}:{column.dtype}:{len(column)};".encode())
+        total.update(_column_digest(column))
+    return total.hexdigest()
+
+
+def _column_digest(column: pl.Series) -> bytes:
+    inner = hashlib.sha256()
+    for start in range(0, len(column), _DIGEST_ROWS):
+        piece = column.slice(start, _DIGEST_ROWS)
+        if column.dtype == pl.String:
+            lengths = piece.str.len_bytes().to_numpy()
+            inner.update(lengths.astype("<u4").tobytes())
+            inner.update(piece.str.join("").item().encode())
+        else:
+            values = piece.to_numpy()
+            inner.update(values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes())
+    return inner.digest()
