@@ -1,0 +1,64 @@
+"""All settings of a run: what its `config.toml` holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from custodes.data.config import DataConfig
+from custodes.env.triage import TriageConfig
+from custodes.rl.config import LearnerConfig
+from custodes.team.config import TeamConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """How long to train, and what to do on the way."""
+
+    decisions: int = 1_000_000
+    """Decision budget, 1 or more: one decision per event and team. Schedules run over it."""
+    iterations: int = 0
+    """When above 0, the number of iterations, in place of the decision budget."""
+    eval_every: int = 50_000
+    """Evaluate on validation at least every so many decisions, 1 or more."""
+    checkpoint_every: int = 10
+    """Save the state every so many iterations, 1 or more."""
+    threads: int = 1
+    """Torch threads, 1 or more. More than one is seldom faster for networks of this size."""
+    device: Literal["cpu", "cuda", "auto"] = "cpu"
+    """Where to compute; `auto` takes a GPU when there is one."""
+    tensorboard: bool = True
+    """Write TensorBoard events to the run folder."""
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range."""
+        for name in ("decisions", "eval_every", "checkpoint_every", "threads"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, below 1")
+        if self.iterations < 0:
+            raise ValueError(f"iterations is {self.iterations}, below 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """Everything that a run depends on but the program and the data itself."""
+
+    preset: str = ""
+    """Preset that the settings began from; empty for none."""
+    seed: int = 0
+    """Seed of parameters, sampling and lane order, 0 or more."""
+    data: DataConfig = field(default_factory=DataConfig)
+    """What to load, and how to split it."""
+    env: TriageConfig = field(default_factory=TriageConfig)
+    """The game that is played on it."""
+    team: TeamConfig = field(default_factory=TeamConfig)
+    """Who plays."""
+    rl: LearnerConfig = field(default_factory=LearnerConfig)
+    """How they learn."""
+    train: TrainConfig = field(default_factory=TrainConfig)
+    """For how long."""
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range."""
+        if not 0 <= self.seed < 2**63:
+            raise ValueError(f"seed is {self.seed}, outside 0 to 2**63 - 1")
