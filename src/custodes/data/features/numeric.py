@@ -1,0 +1,118 @@
+"""Groups `numeric` and `values`: the configured numeric columns, with and without what they did before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from custodes.data.features.blocks import Block, Choice, Group, Number, Vocabulary, frequent, learn_nothing, signed_log
+from custodes.data.features.segments import BoolArray, IntArray
+from custodes.data.features.table import Table
+
+FREQUENT = 16
+"""Values of a column that get a column of their own, at most."""
+LEAST_SHARE = 0.002
+"""Share of the training rows that such a value reaches at least."""
+PAGE = 4096
+"""Bytes of a memory page."""
+WINDOW = 16
+"""Rows of the trailing activity."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _History:
+    """A numeric column beside its last non-zero value; an absent one reads as 0."""
+
+    table: Table
+    column: str
+
+    @cached_property
+    def values(self) -> NDArray[np.float64]:
+        return self.table.number(self.column)
+
+    @cached_property
+    def active(self) -> BoolArray:
+        return np.not_equal(self.values, 0)
+
+    @cached_property
+    def last(self) -> IntArray:
+        return self.table.by_stream.previous(self.active)
+
+    @cached_property
+    def change(self) -> NDArray[np.float64]:
+        known = self.active & (self.last >= 0)
+        return np.where(known, self.values - self.values[self.last], 0.0)
+
+    def level(self) -> NDArray[np.float64]:
+        return signed_log(self.values)
+
+    def log_change(self) -> NDArray[np.float64]:
+        return signed_log(self.change)
+
+    def zero(self) -> BoolArray:
+        return ~self.active
+
+    def equal(self) -> BoolArray:
+        same: BoolArray = self.active & (self.last >= 0) & (self.change == 0)
+        return same
+
+    def pages(self) -> BoolArray:
+        pages = self.values / PAGE
+        whole: BoolArray = self.active & (pages == np.floor(pages))
+        return whole
+
+    def gap(self) -> NDArray[np.float64]:
+        since = np.where(self.last >= 0, np.arange(self.table.rows) - self.last, self.table.by_stream.position() + 1)
+        return np.log1p(since)
+
+    def activity(self) -> NDArray[np.float64]:
+        return self.table.by_stream.trailing(self.active, WINDOW) / WINDOW
+
+    def choice(self, values: tuple[str | float, ...]) -> IntArray:
+        wanted = np.array(values, dtype=np.float64)
+        order = np.argsort(wanted)
+        place = np.minimum(np.searchsorted(wanted, self.values, sorter=order), len(wanted) - 1)
+        return np.where(wanted[order[place]] == self.values, order[place], -1).astype(np.int64)
+
+
+def _learn(table: Table) -> Vocabulary:
+    learned: Vocabulary = {}
+    for column in table.columns:
+        values = pl.Series("value", table.number(column))
+        top = frequent(values, FREQUENT + 1, LEAST_SHARE)
+        learned[column] = tuple(value for value in top if value != 0)[:FREQUENT]
+    return learned
+
+
+def _numeric(table: Table, vocabulary: Vocabulary) -> Iterator[Block]:
+    for column in table.columns:
+        past = _History(table=table, column=column)
+        yield Number(name=f"{column}.log", values=past.level, scaling="standard")
+        yield Number(name=f"{column}.zero", values=past.zero)
+        yield Number(name=f"{column}.change", values=past.log_change, scaling="scale")
+        yield Number(name=f"{column}.equal", values=past.equal)
+        yield Number(name=f"{column}.pages", values=past.pages)
+        yield Number(name=f"{column}.gap", values=past.gap, scaling="standard")
+        yield Number(name=f"{column}.activity", values=past.activity, scaling="standard")
+        if values := vocabulary[column]:
+            names = tuple(f"{column}={value:.17g}" for value in values)
+            yield Choice(names=names, codes=partial(past.choice, values))
+
+
+def _values(table: Table, _vocabulary: Vocabulary) -> Iterator[Block]:
+    for column in table.columns:
+        past = _History(table=table, column=column)
+        yield Number(name=f"{column}.value", values=past.level, scaling="standard")
+        yield Number(name=f"{column}.none", values=past.zero)
+
+
+NUMERIC = Group(name="numeric", reads=(), learn=_learn, blocks=_numeric)
+"""Each column: signed logarithm, is zero, change against the last non-zero value, and its frequent values."""
+
+VALUES = Group(name="values", reads=(), learn=learn_nothing, blocks=_values)
+"""Each column: signed logarithm and is zero; for tables of independent rows."""
