@@ -1,0 +1,129 @@
+"""Acting: one step of every agent at once, for collection.
+
+Within a rollout the weights stand still, so the agents' weights are stacked once and each step is one batched product for
+all agents instead of a Python loop over them. The arithmetic is that of torch.nn.LSTM and torch.nn.GRU, so that the fused
+sequences of the update give the same numbers to rounding: the probability ratio is 1 before the first step.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, final
+
+import torch
+from torch import Tensor, nn
+
+from custodes.interface import Observation
+from custodes.rl.networks import Network, Policy, PolicyState
+
+
+class Acted(NamedTuple):
+    """What one step of the policy gives."""
+
+    logits: Tensor
+    """[B, A, actions], masked."""
+    value: Tensor
+    """[B, A], in the critic's (normalised) units."""
+    state: PolicyState
+    """State after the step."""
+
+
+@final
+class Stacked:
+    """Weights of M networks of one shape, stacked for batched products."""
+
+    def __init__(self, networks: list[Network]) -> None:
+        first = networks[0]
+        self.lstm = isinstance(first.core, nn.LSTM)
+        self.encoder = _linear([n.encoder for n in networks])
+        self.input = _stack([(n.core.weight_ih_l0, n.core.bias_ih_l0) for n in networks])
+        self.recurrent = _stack([(n.core.weight_hh_l0, n.core.bias_hh_l0) for n in networks])
+        if self.lstm:
+            # One bias is enough: both are added before the gates.
+            self.input = (self.input[0], self.input[1] + self.recurrent[1])
+        self.policy = _linear([n.policy_head for n in networks])
+        self.value = _linear([n.value_head for n in networks])
+
+    def step(self, x: Tensor, state: Tensor) -> Tensor:
+        """One step of the cell.
+
+        Args:
+            x: [M, N, inputs].
+            state: [S, M, N, H].
+
+        Returns:
+            The new state [S, M, N, H]; its first part is the cell's output.
+        """
+        if self.encoder is not None:
+            x = torch.tanh(torch.baddbmm(self.encoder[1], x, self.encoder[0]))
+        gates = torch.baddbmm(self.input[1], x, self.input[0])
+        return self._lstm(gates, state) if self.lstm else self._gru(gates, state)
+
+    def _lstm(self, gates: Tensor, state: Tensor) -> Tensor:
+        gates.baddbmm_(state[0], self.recurrent[0])
+        i, f, g, o = gates.chunk(4, dim=-1)
+        cell = f.sigmoid() * state[1] + i.sigmoid() * g.tanh()
+        return torch.stack((o.sigmoid() * cell.tanh(), cell))
+
+    def _gru(self, gates: Tensor, state: Tensor) -> Tensor:
+        recurrent = torch.baddbmm(self.recurrent[1], state[0], self.recurrent[0])
+        r, z, n = gates.chunk(3, dim=-1)
+        hr, hz, hn = recurrent.chunk(3, dim=-1)
+        reset, update = (r + hr).sigmoid(), (z + hz).sigmoid()
+        new = (n + reset * hn).tanh()
+        return ((1.0 - update) * new + update * state[0])[None]
+
+
+@final
+class Actor:
+    """A policy frozen for one rollout: the same weights, one batched step for all agents."""
+
+    @torch.no_grad()
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self.stacked = Stacked([policy.actor(a) for a in range(len(policy.actors))])
+        self.critic = None if policy.critic is None else Stacked([policy.critic])
+
+    @torch.no_grad()
+    def step(self, observation: Observation, state: PolicyState) -> Acted:
+        """Logits, values and the next state for one observation of every slot."""
+        policy = self.policy
+        x = observation.agents.transpose(0, 1)
+        A, B = x.shape[:2]
+        if policy.shared:
+            identity = torch.eye(A, dtype=x.dtype, device=x.device)[:, None].expand(A, B, A)
+            x = torch.cat((x, identity), dim=-1).reshape(1, A * B, -1)
+        members = x.shape[0]
+        before = state.actor.reshape(policy.state_parts, members, -1, policy.hidden)
+        after = self.stacked.step(x, before)
+        y = after[0]
+        assert self.stacked.policy is not None
+        logits = _apply(self.stacked.policy, y).reshape(A, B, -1).transpose(0, 1)
+        if observation.mask is not None:
+            logits = logits.masked_fill(~observation.mask, MASKED)
+        critic = state.critic
+        if self.critic is None:
+            value = _apply(self.stacked.value, y).reshape(A, B).t()
+        else:
+            critic = self.critic.step(observation.central[None], state.critic)
+            value = _apply(self.critic.value, critic[0])[0]
+        return Acted(logits, value, PolicyState(actor=after.reshape(state.actor.shape), critic=critic))
+
+
+MASKED = -1e9
+"""Logit of an action that is not allowed: its probability is exactly zero, and no arithmetic turns it into NaN."""
+
+
+def _linear(heads: list[nn.Linear | None]) -> tuple[Tensor, Tensor] | None:
+    pairs = [(head.weight, head.bias) for head in heads if head is not None]
+    return _stack(pairs) if pairs else None
+
+
+def _stack(pairs: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    weight = torch.stack([w.detach().t() for w, _ in pairs]).contiguous()
+    bias = torch.stack([b.detach() for _, b in pairs])[:, None]
+    return weight, bias
+
+
+def _apply(head: tuple[Tensor, Tensor] | None, y: Tensor) -> Tensor:
+    assert head is not None
+    return torch.baddbmm(head[1], y, head[0])

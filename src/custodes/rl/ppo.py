@@ -1,0 +1,256 @@
+"""The PPO update (Schulman et al. 2017), for every agent of a team over one rollout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from custodes.rl.acting import MASKED
+from custodes.rl.config import LearnerConfig
+from custodes.rl.networks import Network
+from custodes.rl.normalise import rescale_heads
+from custodes.rl.returns import Targets
+from custodes.rl.rollout import Rollout
+from custodes.rl.sequences import Sequences, chunk_starts, cut
+from custodes.rl.state import LearnerState
+
+
+@dataclass(kw_only=True)
+class UpdateReport:
+    """What happened in one update; means over its gradient steps unless said otherwise."""
+
+    value_loss: float = 0.0
+    """Mean squared error of the critics, normalised units, mean over agents."""
+    policy_loss: float = 0.0
+    """Clipped surrogate loss, mean over agents."""
+    entropy: list[float] = field(default_factory=list)
+    """Mean entropy of each agent's policy, nats."""
+    kl: float = 0.0
+    """KL divergence of the new policy from the acting one over the last pass (Schulman's k3 estimator), nats."""
+    clip_fraction: float = 0.0
+    """Share of samples whose ratio left the clip range."""
+    ratio_error: float = 0.0
+    """Largest |ratio - 1| over the first minibatch, before the first step; above rounding it is a defect."""
+    value_error: float = 0.0
+    """Largest |value - acting value| over the first minibatch, before the first step, normalised units."""
+    grad_norm: list[float] = field(default_factory=list)
+    """Gradient norm of each network before clipping."""
+    epochs_run: int = 0
+    """Passes done; fewer than set when the KL stop fired."""
+    steps: int = 0
+    """Gradient steps done."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Batch:
+    """The rollout flattened to steps [n = T * B], as the losses index it."""
+
+    observation: Tensor
+    """[A, n, D]."""
+    central: Tensor | None
+    """[n, S]."""
+    mask: Tensor | None
+    """[n, A, actions]."""
+    action: Tensor
+    """[n, A]."""
+    old_log_probability: Tensor
+    """[n, A]."""
+    old_value: Tensor
+    """[n, A], normalised."""
+    advantage: Tensor
+    """[n, A], normalised where configured."""
+    target: Tensor
+    """[n, A], normalised."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Outputs:
+    """What the networks say about the n steps of a minibatch."""
+
+    log_probability: Tensor
+    """[n, A], of the actions taken."""
+    entropy: Tensor
+    """[n, A]."""
+    value: Tensor
+    """[n, A], normalised."""
+
+
+def update(
+    state: LearnerState,
+    rollout: Rollout,
+    targets: Targets,
+    config: LearnerConfig,
+    *,
+    learning_rate: float,
+    entropy_coefficient: float,
+) -> UpdateReport:
+    """Take the gradient steps of one iteration; `state` is changed in place.
+
+    The value statistics take in the new targets first, with the heads rescaled so that no prediction changes.
+    """
+    if config.normalise_value:
+        norm = state.norm.updated(targets.returns, config.value_norm_decay)
+        rescale_heads(state.policy, state.norm, norm)
+        state.norm = norm
+    batch = _flatten(state, rollout, targets, config)
+    for group in state.optimiser.param_groups:
+        group["lr"] = learning_rate
+    report, sums = UpdateReport(), _Sums()
+    T, B = rollout.begins.shape
+    units = len(chunk_starts(T, config.chunk)) * B
+    for _ in range(config.epochs):
+        sums.new_pass()
+        order = torch.randperm(units, generator=state.batching).to(rollout.begins.device)
+        for part in order.chunk(min(config.minibatches, units)):
+            sequences = cut(rollout.begins, part, config.chunk)
+            outputs = evaluate(state, rollout, batch, sequences, config)
+            if not report.steps:
+                _check_start(report, outputs, batch, sequences.steps)
+            _step(state, outputs, batch, sequences.steps, config, entropy_coefficient, sums)
+            report.steps += 1
+        report.epochs_run += 1
+        if config.target_kl and sums.pass_kl() > 1.5 * config.target_kl:
+            break
+    sums.fill(report)
+    return report
+
+
+def evaluate(
+    state: LearnerState, rollout: Rollout, batch: _Batch, sequences: Sequences, config: LearnerConfig
+) -> _Outputs:
+    """Run every network over the sequences, from the states that it acted from."""
+    policy = state.policy
+    keep = (~sequences.fresh)[None, :, None]
+    device = rollout.begins.device.type
+    log_probabilities, entropies, values = [], [], []
+    with torch.autocast(device, dtype=torch.bfloat16, enabled=config.autocast):
+        for agent in range(policy.agents):
+            network = policy.actor(agent)
+            start = rollout.starts_actor[sequences.chunk, :, agent, sequences.slot].transpose(0, 1) * keep
+            x = policy.identify(batch.observation[agent][sequences.index], agent)
+            y = _run(network, x, start, sequences, config)
+            assert network.policy_head is not None
+            logits = network.policy_head(y).float()
+            if batch.mask is not None:
+                logits = logits.masked_fill(~batch.mask[sequences.steps, agent], MASKED)
+            log_all = logits.log_softmax(-1)
+            action = batch.action[sequences.steps, agent]
+            log_probabilities.append(log_all.gather(-1, action[:, None])[:, 0])
+            entropies.append(-(log_all.exp() * log_all).sum(-1))
+            if network.value_head is not None:
+                values.append(network.value_head(y).float()[:, 0])
+        value = torch.stack(values, dim=1) if values else _central(rollout, batch, sequences, state, config)
+    return _Outputs(
+        log_probability=torch.stack(log_probabilities, dim=1), entropy=torch.stack(entropies, dim=1), value=value
+    )
+
+
+def _central(
+    rollout: Rollout, batch: _Batch, sequences: Sequences, state: LearnerState, config: LearnerConfig
+) -> Tensor:
+    critic = state.policy.critic
+    assert critic is not None
+    assert batch.central is not None
+    assert critic.value_head is not None
+    keep = (~sequences.fresh)[None, :, None]
+    start = rollout.starts_critic[sequences.chunk, :, 0, sequences.slot].transpose(0, 1) * keep
+    y = _run(critic, batch.central[sequences.index], start, sequences, config)
+    value: Tensor = critic.value_head(y).float()
+    return value
+
+
+def _run(network: Network, x: Tensor, start: Tensor, sequences: Sequences, config: LearnerConfig) -> Tensor:
+    """The cell's outputs at the minibatch's steps, [n, H]: one fused call, padding left out."""
+    forward = torch.compile(network, dynamic=True) if config.compile else network
+    y, _ = forward(x, start)
+    return y.flatten(0, 1)[sequences.place]  # type: ignore[no-any-return]
+
+
+def _flatten(state: LearnerState, rollout: Rollout, targets: Targets, config: LearnerConfig) -> _Batch:
+    advantage = targets.advantages.flatten(0, 1)
+    if config.normalise_advantage:
+        advantage = (advantage - advantage.mean(0)) / (advantage.std(0, correction=0) + 1e-8)
+    return _Batch(
+        observation=rollout.observation.flatten(1, 2),
+        central=None if rollout.central is None else rollout.central.flatten(0, 1),
+        mask=None if rollout.mask is None else rollout.mask.flatten(0, 1),
+        action=rollout.action.flatten(0, 1),
+        old_log_probability=rollout.log_probability.flatten(0, 1),
+        old_value=state.norm.normalise(rollout.value.flatten(0, 1)),
+        advantage=advantage,
+        target=state.norm.normalise(targets.returns.flatten(0, 1)),
+    )
+
+
+def _step(
+    state: LearnerState,
+    outputs: _Outputs,
+    batch: _Batch,
+    steps: Tensor,
+    config: LearnerConfig,
+    entropy_coefficient: float,
+    sums: _Sums,
+) -> None:
+    """One gradient step; each agent's losses are means over steps, and agents' losses are summed."""
+    log_ratio = outputs.log_probability - batch.old_log_probability[steps]
+    ratio, advantage = log_ratio.exp(), batch.advantage[steps]
+    clipped = ratio.clamp(1.0 - config.clip, 1.0 + config.clip)
+    policy_loss = -torch.minimum(ratio * advantage, clipped * advantage).mean(0)
+    value_loss = _value_loss(outputs.value, batch.old_value[steps], batch.target[steps], config.value_clip)
+    entropy = outputs.entropy.mean(0)
+    loss = policy_loss + config.value_coefficient * value_loss - entropy_coefficient * entropy
+    state.optimiser.zero_grad(set_to_none=True)
+    loss.sum().backward()  # type: ignore[no-untyped-call]
+    norms = [clip_gradient(network, config.max_grad_norm) for network in state.policy.networks()]
+    state.optimiser.step()
+    with torch.no_grad():
+        kl = (ratio - 1.0 - log_ratio).mean()
+        clip_fraction = ((ratio - 1.0).abs() > config.clip).float().mean()
+        sums.add(value_loss.mean(), policy_loss.mean(), entropy, kl, clip_fraction, torch.stack(norms))
+
+
+def _value_loss(value: Tensor, old: Tensor, target: Tensor, clip: float) -> Tensor:
+    loss = (value - target).square()
+    if clip:
+        near = old + (value - old).clamp(-clip, clip)
+        loss = torch.maximum(loss, (near - target).square())
+    return loss.mean(0)
+
+
+def clip_gradient(network: nn.Module, limit: float) -> Tensor:
+    """Scale one network's gradient down to norm `limit` (0: leave it); returns the norm before."""
+    parameters = [p for p in network.parameters() if p.grad is not None]
+    return torch.nn.utils.clip_grad_norm_(parameters, limit or float("inf"))
+
+
+def _check_start(report: UpdateReport, outputs: _Outputs, batch: _Batch, steps: Tensor) -> None:
+    """Before the first step nothing has changed, so the ratio is 1 and the value is the value that acted."""
+    with torch.no_grad():
+        ratio = (outputs.log_probability - batch.old_log_probability[steps]).exp()
+        report.ratio_error = float((ratio - 1.0).abs().max())
+        report.value_error = float((outputs.value - batch.old_value[steps]).abs().max())
+
+
+class _Sums:
+    """Running sums of the steps' statistics, kept as tensors so that no step waits for the device."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[Tensor, ...]] = []
+        self.pass_start = 0
+
+    def new_pass(self) -> None:
+        self.pass_start = len(self.rows)
+
+    def add(self, *values: Tensor) -> None:
+        self.rows.append(tuple(v.detach() for v in values))
+
+    def pass_kl(self) -> float:
+        return float(torch.stack([row[3] for row in self.rows[self.pass_start :]]).mean())
+
+    def fill(self, report: UpdateReport) -> None:
+        value, policy, entropy, _, clipped, norms = (torch.stack(c).mean(0) for c in zip(*self.rows, strict=True))
+        report.value_loss, report.policy_loss = float(value), float(policy)
+        report.entropy, report.grad_norm = entropy.tolist(), norms.tolist()
+        report.kl, report.clip_fraction = self.pass_kl(), float(clipped)
