@@ -1,0 +1,109 @@
+"""A team at work: n agents and the vote rule, playing lanes without learning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from custodes.bft.votes import QUARANTINE, severity_decision, tolerated
+from custodes.env.lanes import Lanes
+from custodes.env.table import EnvTable, Viewer
+from custodes.rl.networks import Policy
+
+PLACES = 65_536
+"""Padded events that are held at once while playing; bounds memory."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Play:
+    """What a team did with M events, in the order of `Lanes.order`."""
+
+    rows: NDArray[np.int64]
+    """[M]: row of the event table."""
+    lanes: NDArray[np.int64]
+    """[M]: lane of each event."""
+    votes: NDArray[np.int8]
+    """[M, A]: each agent's most probable action."""
+    decisions: NDArray[np.int8]
+    """[M]: what the vote rule made of the votes."""
+    score: NDArray[np.float32]
+    """[M]: the (f+1)-th largest of the agents' probabilities of Quarantine or Block: the vote rule's own order statistic."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Team:
+    """Agents and how many of them may lie."""
+
+    policy: Policy
+    """The agents' networks."""
+    f: int
+    """Liars that the vote rule stands, 0 <= f <= (A - 1) // 3."""
+
+    @staticmethod
+    def of(policy: Policy) -> Team:
+        """A team that stands as many liars as its size allows."""
+        return Team(policy=policy, f=tolerated(policy.agents))
+
+    @torch.no_grad()
+    def play(self, table: EnvTable, lanes: Lanes) -> Play:
+        """Play every lane from its start, greedily (each agent's most probable action).
+
+        The whole lane goes through the fused core, piece by piece with the state carried over; that is the same
+        arithmetic, to rounding, as deciding event by event.
+        """
+        count, agents = len(lanes.order), self.policy.agents
+        votes = torch.zeros(count, agents, dtype=torch.int64)
+        contained = torch.zeros(count, agents)
+        viewer = Viewer(table)
+        for group in lane_groups(lanes):
+            self._play_group(viewer, lanes, group, votes, contained)
+        score = contained.sort(dim=1, descending=True).values[:, self.f]
+        return Play(
+            rows=lanes.order,
+            lanes=np.repeat(np.arange(len(lanes.start)), lanes.length),
+            votes=votes.to(torch.int8).numpy(),
+            decisions=severity_decision(votes, self.f).to(torch.int8).numpy(),
+            score=score.numpy(),
+        )
+
+    def _play_group(
+        self, viewer: Viewer, lanes: Lanes, group: NDArray[np.int64], votes: Tensor, contained: Tensor
+    ) -> None:
+        """Play lanes of about equal length side by side."""
+        device = next(self.policy.parameters()).device
+        start, length = torch.from_numpy(lanes.start[group]), torch.from_numpy(lanes.length[group])
+        order = torch.from_numpy(lanes.order)
+        state = self.policy.initial_state(len(group)).actor
+        piece = max(1, PLACES // len(group))
+        for first in range(0, int(length.max()), piece):
+            offset = torch.arange(first, min(first + piece, int(length.max())))[:, None]
+            inside = offset < length
+            place = torch.where(inside, start + offset, start)
+            seen = viewer(order[place.flatten()].to(device)).agents.unflatten(0, place.shape)
+            for agent in range(self.policy.agents):
+                logits, state[:, agent] = self._logits(seen[:, :, agent], state[:, agent], agent)
+                probability = logits.softmax(-1)[..., QUARANTINE:].sum(-1)
+                votes[place[inside], agent] = logits.argmax(-1).cpu()[inside]
+                contained[place[inside], agent] = probability.cpu()[inside]
+
+    def _logits(self, seen: Tensor, state: Tensor, agent: int) -> tuple[Tensor, Tensor]:
+        network = self.policy.actor(agent)
+        y, after = network(self.policy.identify(seen, agent), state)
+        assert network.policy_head is not None
+        return network.policy_head(y), after
+
+
+def lane_groups(lanes: Lanes) -> Iterator[NDArray[np.int64]]:
+    """Lanes in groups of falling length, so that little is padded and no group holds more than PLACES lanes."""
+    order = np.argsort(-lanes.length, kind="stable")
+    first = 0
+    while first < len(order):
+        longest = int(lanes.length[order[first]])
+        size = max(1, PLACES // max(longest, 1))
+        yield order[first : first + size]
+        first += size
