@@ -83,6 +83,6 @@ def text_codes(column: pl.Series, words: tuple[str | float, ...]) -> IntArray:
     return places.to_numpy()
 
 
-def signed_log(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """sign(x) log(1 + |x|), [N]: linear near 0, logarithmic far from it."""
-    return np.copysign(np.log1p(np.abs(values)), values)
+def signed_log(values: NDArray[np.float64]) -> NDArray[np.float32]:
+    """sign(x) log(1 + |x|), float32 [N]: linear near 0, logarithmic far from it."""
+    return np.copysign(np.log1p(np.abs(values)), values).astype(np.float32)

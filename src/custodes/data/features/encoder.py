@@ -198,30 +198,32 @@ def _fit_group(group: Group, table: Table, vocabulary: Vocabulary) -> Iterator[C
                 if 0 < count < table.rows:
                     yield Column(name=title, group=group.name)
             continue
-        values = block.values().astype(np.float64)
-        content = values.astype(np.float32).tobytes()
+        values = block.values().astype(np.float32)
+        content = values.tobytes()
         if values.min() < values.max() and content not in seen:
             seen.add(content)
             mean, scale = _moments(values, block.scaling)
             yield Column(name=block.name, group=group.name, mean=mean, scale=scale)
 
 
-def _moments(values: NDArray[np.float64], scaling: Scaling) -> tuple[float, float]:
+def _moments(values: NDArray[np.float32], scaling: Scaling) -> tuple[float, float]:
+    """Mean and scale of the training values, summed in double precision."""
     if scaling == "none":
         return 0.0, 1.0
     if scaling == "scale":
         active = values[values != 0]
-        return 0.0, max(float(np.sqrt(np.mean(active**2))), 1e-6)
-    return float(values.mean()), max(float(values.std()), 1e-6)
+        return 0.0, max(float(np.sqrt(np.mean(active**2, dtype=np.float64))), 1e-6)
+    mean = np.mean(values, dtype=np.float64)
+    return float(mean), max(float(np.sqrt(np.mean((values - mean) ** 2, dtype=np.float64))), 1e-6)
 
 
 def _scaled(values: NDArray[np.generic], column: Column, out: NDArray[np.float32]) -> None:
-    """(values - mean) / scale into `out`, clipped; subtracted in double precision."""
-    if column.mean == 0.0 and column.scale == 1.0:
-        out[:] = values
-    else:
-        np.subtract(values, column.mean, out=out, casting="same_kind", dtype=np.float64)
-        out /= np.float32(column.scale)
+    """(values - mean) / scale into `out`, clipped."""
+    out[:] = values
+    if values.dtype == np.bool_:
+        return
+    out -= np.float32(column.mean)
+    out /= np.float32(column.scale)
     np.clip(out, -LIMIT, LIMIT, out=out)
 
 

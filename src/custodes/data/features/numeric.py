@@ -22,6 +22,12 @@ PAGE = 4096
 """Bytes of a memory page."""
 WINDOW = 16
 """Rows of the trailing activity."""
+LAGS = 6
+"""Earlier rows whose value a busy column repeats."""
+BUSY = 0.25
+"""Share of non-zero training rows from which a column is busy."""
+
+_BUSY = ":busy"  # key of the vocabulary that no column can have: a colon never starts one
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -48,11 +54,19 @@ class _History:
         known = self.active & (self.last >= 0)
         return np.where(known, self.values - self.values[self.last], 0.0)
 
-    def level(self) -> NDArray[np.float64]:
+    @cached_property
+    def _log_value(self) -> NDArray[np.float32]:
         return signed_log(self.values)
 
-    def log_change(self) -> NDArray[np.float64]:
+    @cached_property
+    def _log_change(self) -> NDArray[np.float32]:
         return signed_log(self.change)
+
+    def log_value(self, steps: int = 0) -> NDArray[np.float32]:
+        return self.table.by_stream.shift(self._log_value, steps) if steps else self._log_value
+
+    def log_change(self, steps: int = 0) -> NDArray[np.float32]:
+        return self.table.by_stream.shift(self._log_change, steps) if steps else self._log_change
 
     def zero(self) -> BoolArray:
         return ~self.active
@@ -66,12 +80,12 @@ class _History:
         whole: BoolArray = self.active & (pages == np.floor(pages))
         return whole
 
-    def gap(self) -> NDArray[np.float64]:
-        since = np.where(self.last >= 0, np.arange(self.table.rows) - self.last, self.table.by_stream.position() + 1)
-        return np.log1p(since)
+    def gap(self) -> NDArray[np.float32]:
+        place = self.table.place
+        return np.log1p((place - np.where(self.last >= 0, place[self.last], -1)).astype(np.float32))
 
-    def activity(self) -> NDArray[np.float64]:
-        return self.table.by_stream.trailing(self.active, WINDOW) / WINDOW
+    def activity(self) -> NDArray[np.float32]:
+        return self.table.by_stream.trailing(self.active, WINDOW).astype(np.float32) / np.float32(WINDOW)
 
     def choice(self, values: tuple[str | float, ...]) -> IntArray:
         wanted = np.array(values, dtype=np.float64)
@@ -86,13 +100,14 @@ def _learn(table: Table) -> Vocabulary:
         values = pl.Series("value", table.number(column))
         top = frequent(values, FREQUENT + 1, LEAST_SHARE)
         learned[column] = tuple(value for value in top if value != 0)[:FREQUENT]
-    return learned
+    busy = tuple(column for column in table.columns if np.mean(table.number(column) != 0) >= BUSY)
+    return {**learned, _BUSY: busy}
 
 
 def _numeric(table: Table, vocabulary: Vocabulary) -> Iterator[Block]:
     for column in table.columns:
         past = _History(table=table, column=column)
-        yield Number(name=f"{column}.log", values=past.level, scaling="standard")
+        yield Number(name=f"{column}.log", values=past.log_value, scaling="standard")
         yield Number(name=f"{column}.zero", values=past.zero)
         yield Number(name=f"{column}.change", values=past.log_change, scaling="scale")
         yield Number(name=f"{column}.equal", values=past.equal)
@@ -102,12 +117,23 @@ def _numeric(table: Table, vocabulary: Vocabulary) -> Iterator[Block]:
         if values := vocabulary[column]:
             names = tuple(f"{column}={value:.17g}" for value in values)
             yield Choice(names=names, codes=partial(past.choice, values))
+        if column in vocabulary[_BUSY]:
+            yield from _lags(past, counter=not values)
+
+
+def _lags(past: _History, *, counter: bool) -> Iterator[Block]:
+    """Earlier rows: of a column without frequent values (a counter) its changes, of any other its values."""
+    for steps in range(1, LAGS + 1):
+        if counter:
+            yield Number(name=f"{past.column}.change-{steps}", values=partial(past.log_change, steps), scaling="scale")
+        else:
+            yield Number(name=f"{past.column}.log-{steps}", values=partial(past.log_value, steps), scaling="standard")
 
 
 def _values(table: Table, _vocabulary: Vocabulary) -> Iterator[Block]:
     for column in table.columns:
         past = _History(table=table, column=column)
-        yield Number(name=f"{column}.value", values=past.level, scaling="standard")
+        yield Number(name=f"{column}.value", values=past.log_value, scaling="standard")
         yield Number(name=f"{column}.none", values=past.zero)
 
 

@@ -40,9 +40,13 @@ class Runs:
         opens[1:] = key[1:] != key[:-1]
         return np.maximum.accumulate(np.where(opens, np.arange(len(key)), 0)).astype(np.int64)
 
+    @cached_property
+    def _age(self) -> IntArray:
+        return np.arange(len(self.key)) - self.head
+
     def position(self) -> IntArray:
         """Number of earlier rows with the same key, int64 [N]."""
-        return self._scatter(np.arange(len(self.key)) - self.head)
+        return self._scatter(self._age)
 
     def first(self) -> IntArray:
         """First row with the same key, int64 [N]; the row itself where it is the first."""
@@ -63,6 +67,18 @@ class Runs:
         found = last >= self.head
         row = last if self.order is None else self.order[last]
         return self._scatter(np.where(found, row, -1))
+
+    def shift(self, values: NDArray[Scalar], steps: int) -> NDArray[Scalar]:
+        """Value `steps` rows back with the same key, [N]; 0 where the group is younger.
+
+        Args:
+            values: Value of each row, [N].
+            steps: Rows to go back, at least 1.
+        """
+        shifted = np.zeros_like(values)
+        shifted[steps:] = self._gather(values)[:-steps]
+        shifted[self._age < steps] = 0
+        return self._scatter(shifted)
 
     def count(self, mask: BoolArray) -> IntArray:
         """Number of rows up to and including this one, with the same key, at which `mask` holds, int64 [N]."""
@@ -86,7 +102,7 @@ class Runs:
     def _gather(self, rows: NDArray[Scalar]) -> NDArray[Scalar]:
         return rows if self.order is None else rows[self.order]
 
-    def _scatter(self, places: IntArray) -> IntArray:
+    def _scatter(self, places: NDArray[Scalar]) -> NDArray[Scalar]:
         if self.order is None:
             return places
         rows = np.empty_like(places)

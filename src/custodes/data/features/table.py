@@ -31,6 +31,8 @@ class Table:
     def number(self, name: str) -> NDArray[np.float64]:
         """A numeric column, float64 [N]; null and what is not finite read as 0."""
         values = self.events[name].cast(pl.Float64).fill_null(0.0).to_numpy()
+        if not values.size or np.abs(values).max() <= _BOUND:
+            return values
         return np.clip(np.where(np.isfinite(values), values, 0.0), -_BOUND, _BOUND)
 
     def constant(self, name: str) -> bool:
@@ -67,6 +69,11 @@ class Table:
     def by_stream(self) -> Runs:
         """Rows grouped by stream."""
         return Runs(key=self.stream)
+
+    @cached_property
+    def place(self) -> IntArray:
+        """Number of earlier rows of each row's stream, int64 [N]."""
+        return self.by_stream.position()
 
     @cached_property
     def by_entity(self) -> Runs:
