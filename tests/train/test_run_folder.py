@@ -134,21 +134,24 @@ def test_cut_settings_are_refused(tmp_path: Path, size: int) -> None:
         open_run(tmp_path)
 
 
+def lines(run: RunFolder) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in run.metrics_path.read_text().splitlines()]
+
+
 def test_metrics_are_appended_and_dropped_beyond_a_checkpoint(tmp_path: Path) -> None:
     run = make(tmp_path)
-    assert run.read_metrics() == []
     run.keep_metrics(0)
+    assert not run.metrics_path.exists()
     for iteration in range(1, 6):
         run.append_metrics({"iteration": iteration, "kl": math.nan, "x": np.float32(0.5), "t": torch.tensor(2)})
     with open(tmp_path / METRICS, "ab") as file:
         file.write(b'{"iteration": 6, "k')
-    assert [line["iteration"] for line in run.read_metrics()] == [1, 2, 3, 4, 5]
     first = (tmp_path / METRICS).read_bytes().split(b"\n")[:3]
     run.keep_metrics(3)
-    assert run.read_metrics() == [{"iteration": i, "kl": None, "x": 0.5, "t": 2} for i in (1, 2, 3)]
+    assert lines(run) == [{"iteration": i, "kl": None, "x": 0.5, "t": 2} for i in (1, 2, 3)]
     assert (tmp_path / METRICS).read_bytes() == b"\n".join(first) + b"\n"
     run.append_metrics({"iteration": 4})
-    assert [line["iteration"] for line in run.read_metrics()] == [1, 2, 3, 4]
+    assert [line["iteration"] for line in lines(run)] == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("bad", [b"not json\n", b"[1]\n", b"\0\0\n", b"\n", b"\xff\n"])
@@ -156,7 +159,8 @@ def test_a_damaged_line_is_named(tmp_path: Path, bad: bytes) -> None:
     run = make(tmp_path)
     (tmp_path / METRICS).write_bytes(b'{"iteration": 1}\n' + bad)
     with pytest.raises(CustodesError, match=r"metrics\.jsonl, line 2: this line is no JSON object"):
-        run.read_metrics()
+        run.keep_metrics(1)
+    assert (tmp_path / METRICS).read_bytes() == b'{"iteration": 1}\n' + bad
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
@@ -167,10 +171,15 @@ def test_metrics_on_a_full_disk(tmp_path: Path) -> None:
         run.append_metrics({"iteration": 1})
 
 
-def test_evaluations_are_strict_json(tmp_path: Path) -> None:
-    path = make(tmp_path).write_evaluation("test", {"f1": math.nan, "worst": -math.inf, "n": np.int64(3)})
-    assert path.name == "evaluation-test.json"
-    assert json.loads(path.read_text()) == {"f1": None, "worst": "-inf", "n": 3}
+def test_an_evaluation_replaces_the_earlier_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make(tmp_path)
+    run.write_evaluation("test", b"1")
+    assert run.write_evaluation("test", b"2").read_bytes() == b"2"
+    with monkeypatch.context() as patch:
+        fail(patch, "write", OSError(errno.ENOSPC, "No space left on device"))
+        with pytest.raises(CustodesError, match=r"evaluation-test\.json: cannot write it: no space left"):
+            run.write_evaluation("test", b"3")
+    assert run.evaluation_path("test").read_bytes() == b"2"
 
 
 def test_json_values() -> None:

@@ -67,12 +67,12 @@ class RunFolder:
         """Where the results on a split ("train", "validation" or "test") go."""
         return self.path / f"evaluation-{split}.json"
 
-    def write_evaluation(self, split: str, results: Mapping[str, Any]) -> Path:
+    def write_evaluation(self, split: str, data: bytes) -> Path:
         """Write the results on a split, replacing earlier ones all or nothing.
 
         Args:
             split: "train", "validation" or "test".
-            results: JSON values; NaN becomes null, infinities "inf" and "-inf".
+            data: What `custodes.evaluate.encode_evaluation` made.
 
         Returns:
             The file.
@@ -81,7 +81,7 @@ class RunFolder:
             CustodesError: The disk refused; earlier results are intact.
         """
         path = self.evaluation_path(split)
-        write_atomic(path, (json_line(results) + "\n").encode())
+        write_atomic(path, data)
         return path
 
     def append_metrics(self, line: Mapping[str, Any]) -> None:
@@ -102,16 +102,8 @@ class RunFolder:
         except OSError as error:
             raise disk_error(error, self.metrics_path, "write") from error
 
-    def read_metrics(self) -> list[dict[str, Any]]:
-        """All whole lines so far, in order; a last line that a crash cut is left out.
-
-        Raises:
-            CustodesError: It cannot be read, or a line that is not the last is no JSON object.
-        """
-        return [line for line, _ in self._metric_lines()]
-
     def keep_metrics(self, iteration: int) -> None:
-        """Drop the lines after a checkpoint's iteration, which a resumed run will write again.
+        """Drop the lines after a checkpoint's iteration, and one that a crash cut: a resumed run writes them again.
 
         Args:
             iteration: The last iteration to keep.
