@@ -27,12 +27,12 @@ class SyntheticConfig:
     """Benign processes per host, started over the whole recording; 10 to 100,000."""
     events: int = 60_000
     """Events in the whole recording: a target, met within about 10 %; 1,000 to 1e9, at least 8 per process."""
-    campaigns: int = 24
+    campaigns: int = 28
     """Multi-stage attacks over all hosts; 0 to 1e6; 0 leaves every event benign."""
     threat_rate: float = 0.08
     """Share of malicious events aimed at when there is any campaign; 0 to 0.5."""
     stealth: float = 0.5
-    """0 to 1: how far campaigns hide. More: slower, shorter bursts, more of the host program's own behaviour between."""
+    """0 to 1: how far campaigns hide: more of the host program's own behaviour in them, and a slower pace."""
     drift: float = 0.2
     """0 to 1: how far the mix and the rates of programs at the end differ from those at the start."""
     seed: int = 0
