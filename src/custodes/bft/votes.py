@@ -43,7 +43,8 @@ def severity_decision(votes: Any, f: int) -> Any:
         f: How many liars to stand, 0 <= f <= (n - 1) // 3.
 
     Returns:
-        Integer array [...] of severities, of the same library (a Python or NumPy integer for one ballot of NumPy votes).
+        Integer array [...] of severities, of the same library (a Python or NumPy integer for one ballot of NumPy
+        votes).
 
     Raises:
         ValueError: f does not fit n.

@@ -1,8 +1,8 @@
 """Acting: one step of every agent at once, for collection.
 
-Within a rollout the weights stand still, so the agents' weights are stacked once and each step is one batched product for
-all agents instead of a Python loop over them. The arithmetic is that of torch.nn.LSTM and torch.nn.GRU, so that the fused
-sequences of the update give the same numbers to rounding: the probability ratio is 1 before the first step.
+Within a rollout the weights stand still, so the agents' weights are stacked once and each step is one batched product
+for all agents instead of a Python loop over them. The arithmetic is that of torch.nn.LSTM and torch.nn.GRU, so that the
+fused sequences of the update give the same numbers to rounding: the probability ratio is 1 before the first step.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class Stacked:
         first = networks[0]
         self.lstm = isinstance(first.core, nn.LSTM)
         self.encoder = _linear([n.encoder for n in networks])
-        self.input = _stack([(n.core.weight_ih_l0, n.core.bias_ih_l0) for n in networks])
-        self.recurrent = _stack([(n.core.weight_hh_l0, n.core.bias_hh_l0) for n in networks])
+        self.input = _stack([n.weights()[0] for n in networks])
+        self.recurrent = _stack([n.weights()[1] for n in networks])
         if self.lstm:
             # One bias is enough: both are added before the gates.
             self.input = (self.input[0], self.input[1] + self.recurrent[1])
@@ -114,7 +114,7 @@ MASKED = -1e9
 
 
 def _linear(heads: list[nn.Linear | None]) -> tuple[Tensor, Tensor] | None:
-    pairs = [(head.weight, head.bias) for head in heads if head is not None]
+    pairs: list[tuple[Tensor, Tensor]] = [(head.weight, head.bias) for head in heads if head is not None]
     return _stack(pairs) if pairs else None
 
 

@@ -1,18 +1,19 @@
 """The value-loss floor: how much of the value loss no critic with these inputs could remove.
 
-A squared-error critic's loss is E[(G - v(x))^2] = E[Var(G | x)] + E[(E[G | x] - v(x))^2]; the first term is the floor. It
-is estimated as the cross-validated error of the best of a family of regressions of the very targets G that the logged
-loss uses on what the critic knows: its inputs and its recurrent output. Folds are whole lanes, because targets within a
-lane share rewards and would tell a regression about its own test points (grouped cross-validation; Hastie, Tibshirani,
+A squared-error critic's loss is E[(G - v(x))^2] = E[Var(G | x)] + E[(E[G | x] - v(x))^2]; the first term is the floor.
+It is estimated as the cross-validated error of the best of a family of regressions of the very targets G that the
+logged loss uses on what the critic knows: its inputs and its recurrent output. Folds are whole lanes, because targets
+within a lane share rewards and would tell a regression about its own test points (grouped cross-validation; Hastie,
+Tibshirani,
 Friedman 2009, section 7.10). The family:
 
 - ridge regression of G on [1, inputs, recurrent output], over a path of penalties (infinite: the mean alone);
-- the same on the residuals G - v of the critic that acted (infinite penalty: that critic, corrected by a constant). That
-  critic has not seen these targets, so its residuals are honest.
+- the same on the residuals G - v of the critic that acted (infinite penalty: that critic, corrected by a constant).
+  That critic has not seen these targets, so its residuals are honest.
 
 The estimate is an upper bound in expectation, up to the small optimism of choosing among about twenty penalties: no
-member knows more than x does, and each is tested on lanes that it was not fitted on. It is in the units of the logged loss
-(normalised value units squared).
+member knows more than x does, and each is tested on lanes that it was not fitted on. It is in the units of the logged
+loss (normalised value units squared).
 """
 
 from __future__ import annotations
@@ -57,8 +58,8 @@ def value_loss_floor(target: Tensor, value: Tensor, known: Tensor, lane: Tensor)
 
 
 def lane_folds(lane: Tensor) -> Tensor | None:
-    """int64 [n] fold of each row: whole lanes, dealt out by size so that folds are about equal; None below two lanes."""
-    _, number, size = lane.unique(return_inverse=True, return_counts=True)
+    """int64 [n] fold of each row: whole lanes, folds of about equal size; None below two lanes."""
+    _, number, size = torch.unique(lane, return_inverse=True, return_counts=True)
     folds = min(FOLDS, len(size))
     if folds < 2:
         return None

@@ -57,6 +57,11 @@ class Network(nn.Module):
                 nn.init.orthogonal_(head.weight, gain)
                 nn.init.zeros_(head.bias)
 
+    def weights(self) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """The cell's (weight, bias) for its input and for its previous output."""
+        named = dict(self.core.named_parameters())
+        return (named["weight_ih_l0"], named["bias_ih_l0"]), (named["weight_hh_l0"], named["bias_hh_l0"])
+
     def forward(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Run whole sequences.
 
@@ -87,9 +92,7 @@ class Policy(nn.Module):
         actions: How many actions each agent chooses from.
     """
 
-    def __init__(
-        self, config: LearnerConfig, *, agents: int, inputs: int, central_inputs: int, actions: int
-    ) -> None:
+    def __init__(self, config: LearnerConfig, *, agents: int, inputs: int, central_inputs: int, actions: int) -> None:
         super().__init__()
         self.agents, self.actions, self.hidden = agents, actions, config.hidden
         self.shared = config.sharing == "shared"

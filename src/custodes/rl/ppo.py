@@ -130,7 +130,7 @@ def evaluate(
             network = policy.actor(agent)
             start = rollout.starts_actor[sequences.chunk, :, agent, sequences.slot].transpose(0, 1) * keep
             x = policy.identify(batch.observation[agent][sequences.index], agent)
-            y = _run(network, x, start, sequences, config)
+            y = run_network(network, x, start, sequences, compiled=config.compile)
             assert network.policy_head is not None
             logits = network.policy_head(y).float()
             if batch.mask is not None:
@@ -156,14 +156,14 @@ def _central(
     assert critic.value_head is not None
     keep = (~sequences.fresh)[None, :, None]
     start = rollout.starts_critic[sequences.chunk, :, 0, sequences.slot].transpose(0, 1) * keep
-    y = _run(critic, batch.central[sequences.index], start, sequences, config)
+    y = run_network(critic, batch.central[sequences.index], start, sequences, compiled=config.compile)
     value: Tensor = critic.value_head(y).float()
     return value
 
 
-def _run(network: Network, x: Tensor, start: Tensor, sequences: Sequences, config: LearnerConfig) -> Tensor:
+def run_network(network: Network, x: Tensor, start: Tensor, sequences: Sequences, *, compiled: bool = False) -> Tensor:
     """The cell's outputs at the minibatch's steps, [n, H]: one fused call, padding left out."""
-    forward = torch.compile(network, dynamic=True) if config.compile else network
+    forward = torch.compile(network, dynamic=True) if compiled else network
     y, _ = forward(x, start)
     return y.flatten(0, 1)[sequences.place]  # type: ignore[no-any-return]
 

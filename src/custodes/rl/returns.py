@@ -5,7 +5,8 @@ or, where the lane was truncated at t, the value of the observation that would h
 the rollout (a cut) the value of the observation that the next rollout starts from.
 
 Two masks, never one (as TorchRL does): `terminated` stops the bootstrap, since nothing follows; `done` (terminated or
-truncated) stops the trace, since the next row belongs to another lane. A cut needs neither: the trace simply starts there.
+truncated) stops the trace, since the next row belongs to another lane. A cut needs neither: the trace simply starts
+there.
 
 All four are linear in T and vectorised over the rest. GAE's target is `advantage + value`, which is the TD(lambda)
 return itself (Schulman et al. 2016, section 3), not a "circular dependency": test_returns shows the identity.

@@ -76,7 +76,7 @@ def begin(policy: Policy, env: VectorEnv) -> Position:
 
 
 def sample(logits: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Actions [B, A] drawn from [B, A, actions] logits and their log-probabilities (Gumbel-max: one draw, any device)."""
+    """Actions [B, A] drawn from [B, A, actions] logits and their log-probabilities (Gumbel-max)."""
     uniform = torch.rand(logits.shape, generator=generator, device=logits.device, dtype=logits.dtype)
     action = (logits - (-uniform.clamp(min=1e-20).log()).log()).argmax(-1)
     log_probability = logits.log_softmax(-1).gather(-1, action[..., None])[..., 0]

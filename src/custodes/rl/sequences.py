@@ -1,8 +1,9 @@
 """Cutting a rollout into sequences for one fused call of the recurrent core.
 
 A rollout [T, B] is divided into units of `chunk` consecutive steps of one slot. A unit is cut again wherever a lane
-begins inside it, each piece starts from its true state (the stored one, or zero where a lane begins), and the pieces are
-padded to the longest. So gradients flow through at most `chunk` steps, no state crosses a lane, and the core runs once.
+begins inside it, each piece starts from its true state (the stored one, or zero where a lane begins), and the pieces
+are padded to the longest. So gradients flow through at most `chunk` steps, no state crosses a lane, and the core runs
+once.
 
 Pieces are contiguous in time: reshaping a (time, slot) array to chunks the wrong way round puts steps t, t + n, t + 2n
 ... into one "sequence", a defect that has shipped elsewhere (research/marl.md 2.3); test_sequences pins the order.

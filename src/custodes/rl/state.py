@@ -49,9 +49,7 @@ def create(config: LearnerConfig, env: VectorEnv, seed: int, device: torch.devic
             central_inputs=env.central_inputs,
             actions=env.actions,
         ).to(device)
-    optimiser = torch.optim.Adam(
-        policy.parameters(), lr=config.learning_rate, eps=config.adam_epsilon, fused=True
-    )
+    optimiser = torch.optim.Adam(policy.parameters(), lr=config.learning_rate, eps=config.adam_epsilon, fused=True)
     return LearnerState(
         policy=policy,
         optimiser=optimiser,
@@ -103,9 +101,7 @@ def unpack(state: LearnerState, env: VectorEnv, tensors: dict[str, Tensor], scal
     state.acting.set_state(tensors["generator.acting"])
     state.batching.set_state(tensors["generator.batching"])
     observation = env.load_state({k.removeprefix("env."): v for k, v in tensors.items() if k.startswith("env.")})
-    recurrent = PolicyState(
-        actor=tensors["position.actor"].to(device), critic=tensors["position.critic"].to(device)
-    )
+    recurrent = PolicyState(actor=tensors["position.actor"].to(device), critic=tensors["position.critic"].to(device))
     begins = tensors["position.begins"].to(device)
     state.position = Position(observation=observation, state=recurrent, begins=begins)
     state.iteration, state.decisions = int(scalars["iteration"]), int(scalars["decisions"])

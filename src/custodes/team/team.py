@@ -32,7 +32,7 @@ class Play:
     decisions: NDArray[np.int8]
     """[M]: what the vote rule made of the votes."""
     score: NDArray[np.float32]
-    """[M]: the (f+1)-th largest of the agents' probabilities of Quarantine or Block: the vote rule's own order statistic."""
+    """[M]: the (f+1)-th largest of the agents' probabilities of Quarantine or Block, as the vote rule ranks votes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +84,7 @@ class Team:
             offset = torch.arange(first, min(first + piece, int(length.max())))[:, None]
             inside = offset < length
             place = torch.where(inside, start + offset, start)
-            seen = viewer(order[place.flatten()].to(device)).agents.unflatten(0, place.shape)
+            seen = viewer(order[place.flatten()].to(device)).agents.reshape(*place.shape, self.policy.agents, -1)
             for agent in range(self.policy.agents):
                 logits, state[:, agent] = self._logits(seen[:, :, agent], state[:, agent], agent)
                 probability = logits.softmax(-1)[..., QUARANTINE:].sum(-1)

@@ -1,0 +1,65 @@
+"""Supervised warm start: before PPO, fit the policies to the training labels (optional, and named in the run's
+settings).
+
+Malicious events are answered with Quarantine, benign ones with Allow; others are left out. Collection, sequences and
+states are those of PPO, so the recurrent core is trained as it will be used.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from custodes.bft.votes import ALLOW, QUARANTINE
+from custodes.interface import VectorEnv
+from custodes.rl.config import LearnerConfig
+from custodes.rl.ppo import clip_gradient, run_network
+from custodes.rl.rollout import Rollout, collect
+from custodes.rl.sequences import Sequences, chunk_starts, cut
+from custodes.rl.state import LearnerState
+
+
+def warm_start(state: LearnerState, env: VectorEnv, config: LearnerConfig) -> None:
+    """Take `config.warm_start_iterations` supervised rollouts; their decisions count. `state` changes in place."""
+    for _ in range(config.warm_start_iterations):
+        rollout, state.position = collect(
+            state.policy,
+            env,
+            state.position,
+            state.norm,
+            state.acting,
+            steps=config.rollout,
+            chunk=config.chunk,
+            bootstrap=False,
+        )
+        state.decisions += rollout.decision.numel()
+        T, B = rollout.begins.shape
+        units = len(chunk_starts(T, config.chunk)) * B
+        for _ in range(config.epochs):
+            order = torch.randperm(units, generator=state.batching).to(rollout.begins.device)
+            for part in order.chunk(min(config.minibatches, units)):
+                _step(state, rollout, cut(rollout.begins, part, config.chunk), config)
+    # PPO starts with an optimiser of its own: moments of another loss would misjudge its first steps.
+    state.optimiser.state.clear()
+
+
+def _step(state: LearnerState, rollout: Rollout, sequences: Sequences, config: LearnerConfig) -> None:
+    label = rollout.label.flatten()[sequences.steps]
+    known = (label == 0) | (label == 1)
+    wanted = torch.where(label == 1, QUARANTINE, ALLOW)[known]
+    if not len(wanted):
+        return
+    losses: list[Tensor] = []
+    for agent in range(state.policy.agents):
+        network = state.policy.actor(agent)
+        keep = (~sequences.fresh)[None, :, None]
+        start = rollout.starts_actor[sequences.chunk, :, agent, sequences.slot].transpose(0, 1) * keep
+        x = state.policy.identify(rollout.observation[agent].flatten(0, 1)[sequences.index], agent)
+        y = run_network(network, x, start, sequences)
+        assert network.policy_head is not None
+        losses.append(torch.nn.functional.cross_entropy(network.policy_head(y)[known], wanted))
+    state.optimiser.zero_grad(set_to_none=True)
+    torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]
+    for network in state.policy.networks():
+        clip_gradient(network, config.max_grad_norm)
+    state.optimiser.step()

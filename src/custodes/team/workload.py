@@ -1,0 +1,91 @@
+"""From settings to what a team plays, the same way for training and evaluation: data, split, inputs, views, lanes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from custodes.data.config import DataConfig
+from custodes.data.dataset import Dataset, require_both_classes
+from custodes.data.features import Encoder
+from custodes.data.reader import load
+from custodes.data.split import PartName, Split, split
+from custodes.data.views import preset_views, view_masks
+from custodes.env.lanes import Lanes, build_lanes
+from custodes.env.table import EnvTable
+from custodes.env.triage import TriageConfig, TriageEnv
+from custodes.team.config import TeamConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workload:
+    """Everything that training and evaluation play on."""
+
+    dataset: Dataset
+    """The recording."""
+    split: Split
+    """Which row is in which part."""
+    encoder: Encoder
+    """Fitted on the training part only."""
+    features: NDArray[np.float32]
+    """[N, D]."""
+    table: EnvTable
+    """The same as tensors, with the agents' views."""
+    env: TriageConfig
+    """How it is played."""
+
+    def lanes(self, part: PartName, window: int = 0) -> Lanes:
+        """Lanes of one part; `window` 0 plays each run of events whole."""
+        return build_lanes(self.dataset, self.split.rows(part), self.env.lanes, window)
+
+    def training_env(self, f: int, seed: int) -> TriageEnv:
+        """The lane player over the training part."""
+        return TriageEnv(self.table, self.lanes("train", self.env.window), self.env, f=f, seed=seed)
+
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader of scores must know about the split."""
+        return self.split.warnings
+
+
+def prepare(
+    data: DataConfig,
+    env: TriageConfig,
+    team: TeamConfig,
+    *,
+    encoder: Encoder | None = None,
+    rejects: Path | None = None,
+    device: torch.device | str = "cpu",
+) -> Workload:
+    """Load, split, encode.
+
+    Args:
+        data: What to read and how to split it.
+        env: The game.
+        team: How many agents, and their views.
+        encoder: A fitted one, for evaluation; None fits one on the training part.
+        rejects: File for malformed lines.
+        device: Where the table lives.
+
+    Raises:
+        CustodesError: Data that cannot be used; training or validation data of one class.
+    """
+    dataset = load(data, rejects=rejects)
+    parts = split(dataset, data)
+    if encoder is None:
+        for part in ("train", "validation"):
+            require_both_classes(dataset.labels[parts.rows(part)], f"{dataset.name}, {part} part")
+        encoder = Encoder.fit(dataset, parts.rows("train"), data)
+    features = encoder.transform(dataset)
+    views = preset_views(team.views, team.agents)
+    columns, rows = view_masks(views, encoder, dataset)
+    table = EnvTable.from_numpy(features, dataset.labels, columns, rows).to(device)
+    return Workload(dataset=dataset, split=parts, encoder=encoder, features=features, table=table, env=env)
+
+
+def with_data(config: DataConfig, path: str) -> DataConfig:
+    """The same settings for another file (empty: unchanged)."""
+    return replace(config, path=path) if path else config

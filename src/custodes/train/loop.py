@@ -1,0 +1,238 @@
+"""Training: iterate the learner, evaluate on validation, keep the best, save, log; stop and resume exactly."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from custodes.bft.votes import tolerated
+from custodes.env.lanes import Lanes
+from custodes.env.triage import TriageEnv
+from custodes.errors import CustodesError
+from custodes.evaluate.baselines import rewards_of
+from custodes.evaluate.metrics import binary_metrics, contains
+from custodes.rl.learner import iterate
+from custodes.rl.state import LearnerState, create, pack, unpack
+from custodes.rl.warmstart import warm_start
+from custodes.team.team import Team
+from custodes.team.workload import Workload, prepare
+from custodes.train import checkpoint
+from custodes.train.config import RunConfig
+from custodes.train.encoder_file import read_encoder, write_encoder
+from custodes.train.run_folder import RunFolder, check_new, create_run, open_run
+from custodes.train.scoring import reward_columns
+from custodes.train.tensorboard import EventLog
+
+Line = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watcher:
+    """Who is told what happens, and who may ask to stop."""
+
+    started: Callable[[RunFolder, int, int], None] = lambda run, done, budget: None
+    """Called once with the run, the decisions done so far and the budget in decisions."""
+    iterated: Callable[[Line], None] = lambda line: None
+    """Called after each iteration with its metrics."""
+    stop: Callable[[], bool] = lambda: False
+    """Asked after each iteration; True saves and ends."""
+    warn: Callable[[str], None] = lambda line: None
+    """Gets a line that the user must read."""
+
+
+@dataclass(kw_only=True)
+class _Session:
+    """A training in progress."""
+
+    run: RunFolder
+    config: RunConfig
+    workload: Workload
+    env: TriageEnv
+    learner: LearnerState
+    validation: Lanes
+    next_evaluation: int
+    """Evaluate when so many decisions are done."""
+    best_f1: float
+    """Best validation F1 so far; -1 before the first evaluation."""
+    seconds: float
+    """Time spent in iterations so far."""
+
+
+def train(config: RunConfig, out: Path, watcher: Watcher | None = None) -> RunFolder:
+    """Train a team from the start.
+
+    Args:
+        config: All settings.
+        out: The new run folder.
+        watcher: Progress, stopping, warnings.
+
+    Raises:
+        CustodesError: Bad settings or data, or a folder that is taken; nothing of an earlier run is touched.
+    """
+    watcher = watcher or Watcher()
+    check_new(out)
+    _use_threads(config)
+    device = _device(config)
+    rejects = out.parent / f"{out.name}.rejects.jsonl"
+    workload = prepare(config.data, config.env, config.team, rejects=rejects, device=device)
+    run = create_run(out, config, workload.dataset.digest)
+    with run.lock():
+        write_encoder(out, workload.encoder)
+        session = _session(run, workload, device)
+        if config.rl.warm_start:
+            warm_start(session.learner, session.env, config.rl)
+        _save(session)
+        _loop(session, watcher)
+    return run
+
+
+def resume(out: Path, watcher: Watcher | None = None) -> RunFolder:
+    """Continue a run from its last checkpoint, to the last bit as if it had not been interrupted.
+
+    Args:
+        out: The run folder.
+        watcher: Progress, stopping, warnings.
+
+    Raises:
+        CustodesError: No run, one of another version, other data, or no checkpoint that is whole.
+    """
+    watcher = watcher or Watcher()
+    run = open_run(out)
+    config = run.config
+    _use_threads(config)
+    device = _device(config)
+    with run.lock():
+        saved = checkpoint.load(run.checkpoints, watcher.warn)
+        workload = prepare(config.data, config.env, config.team, encoder=read_encoder(out), device=device)
+        check_digest(run, workload)
+        session = _session(run, workload, device)
+        unpack(session.learner, session.env, dict(saved.tensors), dict(saved.scalars))
+        session.next_evaluation = int(saved.scalars["next_evaluation"])
+        session.best_f1 = float(saved.scalars["best_f1"])
+        session.seconds = float(saved.scalars["seconds"])
+        run.keep_metrics(session.learner.iteration)
+        _loop(session, watcher)
+    return run
+
+
+def check_digest(run: RunFolder, workload: Workload) -> None:
+    """Refuse to continue a run on other data than it was trained on."""
+    if workload.dataset.digest != run.digest:
+        raise CustodesError(
+            f"not the data that the run was trained on (digest {workload.dataset.digest[:12]}, run {run.digest[:12]})",
+            where=run.config.data.path or workload.dataset.name,
+            fix="give the original file, or train a new run",
+        )
+
+
+def _session(run: RunFolder, workload: Workload, device: torch.device) -> _Session:
+    config = run.config
+    env = workload.training_env(tolerated(config.team.agents), config.seed)
+    return _Session(
+        run=run,
+        config=config,
+        workload=workload,
+        env=env,
+        learner=create(config.rl, env, config.seed, device),
+        validation=workload.lanes("validation"),
+        next_evaluation=0,
+        best_f1=-1.0,
+        seconds=0.0,
+    )
+
+
+def _loop(session: _Session, watcher: Watcher) -> None:
+    config, learner = session.config, session.learner
+    per_iteration = config.rl.rollout * config.env.slots
+    total = config.train.iterations or -(-config.train.decisions // per_iteration)
+    watcher.started(session.run, learner.decisions, total * per_iteration)
+    with EventLog(session.run.path, learner.iteration, enabled=config.train.tensorboard) as events:
+        while learner.iteration < total:
+            begin = time.perf_counter()
+            line = iterate(learner, session.env, config.rl, learner.iteration / total)
+            seconds = time.perf_counter() - begin
+            session.seconds += seconds
+            _check_finite(line)
+            last = learner.iteration == total
+            # The next iteration must not overstep the interval between two evaluations.
+            due = learner.decisions + per_iteration > session.next_evaluation
+            line |= _evaluate(session) if due or last else dict.fromkeys(EVALUATED)
+            line |= {"stl_satisfied": None, "steps_per_second": per_iteration / seconds, "seconds": session.seconds}
+            session.run.append_metrics(line)
+            events.write(line)
+            watcher.iterated(line)
+            stop = watcher.stop()
+            if last or stop or learner.iteration % config.train.checkpoint_every == 0:
+                _save(session)
+            if stop:
+                return
+
+
+EVALUATED: Final = ("eval_f1", "eval_precision", "eval_recall", "eval_reward_per_decision")
+
+
+def _evaluate(session: _Session) -> dict[str, Any]:
+    """Play the validation part greedily; keep the state that did best."""
+    learner, workload = session.learner, session.workload
+    play = Team.of(learner.policy).play(workload.table, session.validation)
+    labels = workload.dataset.labels[play.rows]
+    metrics = binary_metrics(
+        labels=labels,
+        predictions=contains(play.decisions),
+        scores=play.score,
+        rewards=rewards_of(play.decisions, labels, reward_columns(workload.env)),
+    )
+    session.next_evaluation = learner.decisions + session.config.train.eval_every
+    score = metrics["f1"] or 0.0
+    if score > session.best_f1:
+        session.best_f1 = score
+        checkpoint.save_best(session.run.checkpoints, *_packed(session))
+    return {
+        "eval_f1": metrics["f1"],
+        "eval_precision": metrics["precision"],
+        "eval_recall": metrics["recall"],
+        "eval_reward_per_decision": metrics["reward_per_decision"],
+    }
+
+
+def _packed(session: _Session) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    tensors, scalars = pack(session.learner, session.env)
+    extra = {
+        "next_evaluation": session.next_evaluation,
+        "best_f1": session.best_f1,
+        "seconds": session.seconds,
+    }
+    return tensors, scalars | extra
+
+
+def _save(session: _Session) -> None:
+    checkpoint.save(session.run.checkpoints, *_packed(session))
+
+
+def _check_finite(line: Line) -> None:
+    """A loss that is no number would be learned from for ever: stop and say so; the last checkpoint is good."""
+    for name in ("value_loss", "policy_loss", "kl"):
+        if not -float("inf") < line[name] < float("inf"):
+            raise CustodesError(
+                f"{name} is {line[name]} at iteration {line['iteration']}",
+                where="training",
+                fix="lower rl.learning_rate or rl.max_grad_norm, and resume from the last checkpoint",
+            )
+
+
+def _use_threads(config: RunConfig) -> None:
+    torch.set_num_threads(config.train.threads)
+
+
+def _device(config: RunConfig) -> torch.device:
+    wanted = config.train.device
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise CustodesError("no CUDA device here", where="train.device", fix="use cpu or auto")
+    return torch.device(wanted)
