@@ -20,7 +20,7 @@ class Dataset:
     source: str
     """Source that read it: table, trace, edr, flows, cdm or synthetic."""
     events: pl.DataFrame
-    """Event table, N rows in recorded order: the columns of `EVENT_SCHEMA` first, numeric pass-through columns after."""
+    """Event table, N rows in recorded order: the columns of `EVENT_SCHEMA`, then numeric pass-through columns."""
     recorded_order: bool
     """True when the order of the rows is the recorder's own and `time` may step back or be 0."""
     digest: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import polars as pl
@@ -63,29 +63,33 @@ def extra_columns(schema: Mapping[str, pl.DataType]) -> tuple[str, ...]:
     return tuple(name for name, kind in schema.items() if name not in EVENT_SCHEMA and kind.is_numeric())
 
 
-def validate(events: pl.DataFrame, *, where: str, first_row: int = 0) -> None:
+def _row(row: int) -> str:
+    return f"row {row}"
+
+
+def validate(events: pl.DataFrame, *, where: str, place: Callable[[int], str] = _row) -> None:
     """Check a table (or one batch of it) against the schema.
 
     Args:
         events: Table to check.
         where: File or source that the table came from, for the message.
-        first_row: Number that the table's first row has in its file, from 0.
+        place: Row of the table, from 0, to words for where it stands in its file.
 
     Raises:
-        CustodesError: A column is missing, of the wrong type, null, not finite, or holds a value outside its set; the message names
-            the column and the first offending row (counted from 0).
+        CustodesError: A column is missing, of the wrong type, null, not finite, or holds a value outside its set; the
+            message names the column and the first offending row.
     """
     _check_columns(events, where)
     for name in events.columns:
         column = events[name]
         if column.null_count():
-            _refuse(column.is_null(), f"column {name} is null", where, first_row)
+            _refuse(column.is_null(), f"column {name} is null", where, place)
         if column.dtype.is_float() and not column.is_finite().all():
-            _refuse(~column.is_finite(), f"column {name} is not finite", where, first_row)
-    _check_values(events["label"], LABELS, where, first_row)
-    _check_values(events["channel"], CHANNELS, where, first_row)
+            _refuse(~column.is_finite(), f"column {name} is not finite", where, place)
+    _check_values(events["label"], LABELS, where, place)
+    _check_values(events["channel"], CHANNELS, where, place)
     if PART in events.columns:
-        _check_values(events[PART], (0, 1, 2), where, first_row)
+        _check_values(events[PART], (0, 1, 2), where, place)
 
 
 def _check_columns(events: pl.DataFrame, where: str) -> None:
@@ -104,7 +108,7 @@ def _check_columns(events: pl.DataFrame, where: str) -> None:
             raise CustodesError(f"column {name} is {kind}, not {wanted}", where=where, fix="cast it")
 
 
-def _check_values(column: pl.Series, allowed: tuple[object, ...], where: str, first_row: int) -> None:
+def _check_values(column: pl.Series, allowed: tuple[object, ...], where: str, place: Callable[[int], str]) -> None:
     known = column.is_in(pl.Series(allowed, dtype=column.dtype))
     if not known.all():
         row = int((~known).arg_max() or 0)
@@ -112,13 +116,13 @@ def _check_values(column: pl.Series, allowed: tuple[object, ...], where: str, fi
             ~known,
             f"column {column.name} is {column[row]!r}, not one of {', '.join(map(str, allowed))}",
             where,
-            first_row,
+            place,
         )
 
 
-def _refuse(bad: pl.Series, what: str, where: str, first_row: int) -> None:
-    row = first_row + int(bad.arg_max() or 0)
-    raise CustodesError(f"{what} at row {row}", where=where, fix="repair or drop that row")
+def _refuse(bad: pl.Series, what: str, where: str, place: Callable[[int], str]) -> None:
+    row = int(bad.arg_max() or 0)
+    raise CustodesError(f"{what} at {place(row)}", where=where, fix="repair or drop that row")
 
 
 def order_fault(events: pl.DataFrame, last: dict[str, int]) -> int | None:
@@ -154,8 +158,8 @@ def disordered(events: pl.DataFrame, last: dict[str, int]) -> pl.Series:
 def digest(events: pl.DataFrame) -> str:
     """SHA-256 of a table's names, types and values: equal tables have equal digests on every machine.
 
-    Numbers enter as little-endian bytes and strings as UTF-8 with their lengths, so the digest does not depend on the file format,
-    the row groups or the byte order of the machine.
+    Numbers enter as little-endian bytes and strings as UTF-8 with their lengths, so the digest does not depend on the
+    file format, the row groups or the byte order of the machine.
     """
     total = hashlib.sha256()
     for name in events.columns:

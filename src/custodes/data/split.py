@@ -47,7 +47,8 @@ class Split:
             labels: Labels, int [N].
 
         Returns:
-            Part name to `records` (all of them), `threats` (label 1) and `rate` (threats over records labelled 0 or 1; None without any).
+            Part name to `records` (all of them), `threats` (label 1) and `rate` (threats over records labelled 0 or
+            1; None without any).
         """
         table: dict[str, dict[str, float | int | None]] = {}
         for name in PARTS:
@@ -61,8 +62,8 @@ class Split:
 def split(dataset: Dataset, config: DataConfig) -> Split:
     """Deal the records of a data set to train, validation and test.
 
-    The same data, method, fractions and seed give the same parts on every machine. Records labelled 2 or -1 get a part like the others
-    and count in no rate.
+    The same data, method, fractions and seed give the same parts on every machine. Records labelled 2 or -1 get a
+    part like the others and count in no rate.
 
     Args:
         dataset: Records in recorded order.
@@ -156,7 +157,7 @@ def _number_blocks(stream: np.ndarray, length: int) -> np.ndarray:
 
 
 def _loose_order(value: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Indices by falling value, shuffled within runs of `_STRATUM` neighbours so that the seed matters and strata stay alike."""
+    """Indices by falling value, shuffled within runs of `_STRATUM`, so that the seed matters and strata stay alike."""
     order = np.lexsort((rng.random(len(value)), -value))
     run = np.arange(len(value)) // _STRATUM
     shuffled: np.ndarray = order[np.lexsort((rng.random(len(value)), run))]
@@ -220,7 +221,7 @@ def _temporal(dataset: Dataset, config: DataConfig, rng: np.random.Generator) ->
 
 
 def _cut_time(ordered: np.ndarray, share: float) -> int:
-    """First time of the later part when about `share` of the records lie before it; records of one time stay together."""
+    """First time of the later part when about `share` of the records lie before it; equal times stay together."""
     place = round(share * len(ordered))
     if place >= len(ordered):
         return int(ordered[-1]) + 1
@@ -260,7 +261,7 @@ def _entity(dataset: Dataset, config: DataConfig, rng: np.random.Generator) -> _
 
 
 def _attach(dataset: Dataset, part: np.ndarray, acting: np.ndarray) -> np.ndarray:
-    """Records without a process go where the next one of their stream goes that has one: an object is recorded before its first use."""
+    """Send a record without a process where the next one with a process goes: objects are recorded before their use."""
     given = pl.when(pl.Series(acting)).then(pl.Series(part))
     frame = dataset.events.select("stream").with_columns(part=given)
     filled = frame.select(

@@ -1,7 +1,7 @@
 """Source `trace`: DARPA Transparent Computing CDM records flattened to one row each.
 
-The file holds events and the object records between them in the order in which the recorder wrote them. Object records carry no time (0),
-so the order is the recorder's and is not checked against time.
+The file holds events and the object records between them in the order in which the recorder wrote them. Object
+records carry no time (0), so the order is the recorder's and is not checked against time.
 """
 
 from __future__ import annotations
