@@ -125,15 +125,15 @@ def _one_row_each(played: NDArray[np.int64]) -> Lanes:
 
 
 def _codes(events: pl.DataFrame, columns: tuple[str, ...]) -> NDArray[np.int64]:
-    """A number from 0 on for each distinct combination of the columns, int64 [N]; null is a value like any other."""
-    key = pl.struct(pl.col(column).fill_null("") for column in columns)
-    return events.select(key.rank("dense").alias("code"))["code"].to_numpy().astype(np.int64) - 1
+    """A number from 0 on for each distinct combination of the columns, int64 [N]."""
+    ranks = events.select(pl.struct(columns).rank("dense").alias("code"))["code"]
+    return ranks.to_numpy().astype(np.int64) - 1
 
 
 def _process_ends(events: pl.DataFrame, ends: Collection[str]) -> NDArray[np.bool_]:
     """Where the acting process's end is recorded, bool [N]."""
     kind = pl.col("kind").str.to_lowercase().str.strip_prefix("event_")
-    return events.select(kind.is_in(list(ends)).fill_null(value=False).alias("end"))["end"].to_numpy().astype(np.bool_)
+    return events.select(kind.is_in(list(ends)).alias("end"))["end"].to_numpy().astype(np.bool_)
 
 
 def _runs(played: NDArray[np.int64], group: NDArray[np.int64], ended: NDArray[np.bool_], window: int) -> Lanes:
