@@ -197,7 +197,7 @@ def _event_kind(inputs: BaselineInputs, seed: int, settings: TreeSettings) -> _M
     note = ""
     if explained >= _LABEL_RULE:
         note = (
-            f"The kind of an event tells {explained:.0%} of what there is to know of its label: the labels were written "
+            f"The kind of an event tells {explained:.0%} of what there is to know of its label: the labels were made "
             "from it, so this repeats the label rule and detects nothing. Hold a team that does not see the kind "
             "against the trees."
         )

@@ -1,1 +1,5 @@
-"""custodes.report."""
+"""The page about a run."""
+
+from custodes.report.page import write_report
+
+__all__ = ["write_report"]
