@@ -27,7 +27,7 @@ LAGS = 6
 BUSY = 0.25
 """Share of non-zero training rows from which a column is busy."""
 
-_BUSY = ":busy"  # key of the vocabulary that no column can have: a colon never starts one
+_BUSY = ":busy"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -71,6 +71,9 @@ class _History:
     def zero(self) -> BoolArray:
         return ~self.active
 
+    def at_least(self, value: float) -> BoolArray:
+        return np.greater_equal(self.values, value)
+
     def equal(self) -> BoolArray:
         same: BoolArray = self.active & (self.last >= 0) & (self.change == 0)
         return same
@@ -98,15 +101,27 @@ def _learn(table: Table) -> Vocabulary:
     learned: Vocabulary = {}
     for column in table.columns:
         values = pl.Series("value", table.number(column))
+        distinct = values.unique()
+        if len(distinct) == 2:
+            learned[_flag(column)] = (max(distinct),)
+            continue
         top = frequent(values, FREQUENT + 1, LEAST_SHARE)
         learned[column] = tuple(value for value in top if value != 0)[:FREQUENT]
     busy = tuple(column for column in table.columns if np.mean(table.number(column) != 0) >= BUSY)
     return {**learned, _BUSY: busy}
 
 
+def _flag(column: str) -> str:
+    """Key of the vocabulary for the larger of a column's two values."""
+    return f":flag:{column}"
+
+
 def _numeric(table: Table, vocabulary: Vocabulary) -> Iterator[Block]:
     for column in table.columns:
         past = _History(table=table, column=column)
+        if flag := vocabulary.get(_flag(column)):
+            yield Number(name=f"{column}.high", values=partial(past.at_least, float(flag[0])))
+            continue
         yield Number(name=f"{column}.log", values=past.log_value, scaling="standard")
         yield Number(name=f"{column}.zero", values=past.zero)
         yield Number(name=f"{column}.change", values=past.log_change, scaling="scale")
@@ -138,7 +153,10 @@ def _values(table: Table, _vocabulary: Vocabulary) -> Iterator[Block]:
 
 
 NUMERIC = Group(name="numeric", reads=(), learn=_learn, blocks=_numeric)
-"""Each column: signed logarithm, is zero, change against the last non-zero value, and its frequent values."""
+"""Each column: its value, its change against the last non-zero value, its frequent values, and some earlier rows.
+
+A column with two training values is a flag and gives one input.
+"""
 
 VALUES = Group(name="values", reads=(), learn=learn_nothing, blocks=_values)
 """Each column: signed logarithm and is zero; for tables of independent rows."""
