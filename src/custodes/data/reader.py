@@ -10,7 +10,7 @@ import polars as pl
 from custodes.data.config import DataConfig
 from custodes.data.dataset import Dataset
 from custodes.data.rejects import RejectLog
-from custodes.data.schema import digest, order_fault, validate
+from custodes.data.schema import digest, steps_back, validate
 from custodes.data.sources.base import fill
 from custodes.data.sources.files import FileSpec, open_reading
 from custodes.data.sources.reading import Batch, Reading, translated
@@ -86,8 +86,9 @@ def checked(reading: Reading, batches: Iterator[Batch]) -> Iterator[pl.DataFrame
     for batch in batches:
         events = fill(batch.events.lazy()).collect()
         validate(events, where=reading.where, place=batch.place)
-        fault = None if reading.recorded_order else order_fault(events, latest)
-        if fault is not None:
+        back = None if reading.recorded_order else steps_back(events, latest)
+        if back is not None and back.any():
+            fault = int(back.arg_max() or 0)
             raise CustodesError(
                 f"time steps back at {batch.place(fault)} of stream {events['stream'][fault]!r}",
                 where=reading.where,

@@ -56,6 +56,7 @@ PART: Final = "part"
 """Optional pass-through column of an official split: 0 train, 1 validation, 2 test."""
 
 _DIGEST_ROWS: Final = 1 << 16
+_EARLIEST: Final = -(1 << 63)
 
 
 def extra_columns(schema: Mapping[str, pl.DataType]) -> tuple[str, ...]:
@@ -125,34 +126,28 @@ def _refuse(bad: pl.Series, what: str, where: str, place: Callable[[int], str]) 
     raise CustodesError(f"{what} at {place(row)}", where=where, fix="repair or drop that row")
 
 
-def order_fault(events: pl.DataFrame, last: dict[str, int]) -> int | None:
-    """Find the first row whose time lies before that of an earlier row of its stream.
+def steps_back(events: pl.DataFrame, latest: dict[str, int]) -> pl.Series:
+    """Say of each row whether its time lies before that of the row before it in its stream.
 
     Args:
-        events: Table or batch with columns `time` [ns] and `stream`.
-        last: Latest time seen of each stream in earlier batches [ns]; brought up to date in place.
+        events: Table or batch with columns `time` [ns] and `stream`, N rows.
+        latest: Time of the last row seen of each stream in earlier batches [ns]; brought up to date in place.
 
     Returns:
-        Row within `events`, from 0, or None when the time never steps back.
+        Boolean series [N].
     """
-    faults = disordered(events, last)
-    return int(faults.arg_max() or 0) if faults.any() else None
-
-
-def disordered(events: pl.DataFrame, last: dict[str, int]) -> pl.Series:
-    """Say of each row whether its time lies before an earlier row's of the same stream; see `order_fault`."""
+    frame = events.select("stream", "time")
+    if frame["stream"].n_unique() == 1:
+        before = frame["time"].shift(1, fill_value=latest.get(frame["stream"][0], _EARLIEST))
+        latest[frame["stream"][0]] = frame["time"][-1]
+        return frame["time"] < before
     seen = pl.DataFrame(
-        {"stream": list(last), "before": list(last.values())}, schema={"stream": pl.String, "before": pl.Int64}
+        {"stream": list(latest), "seen": list(latest.values())}, schema={"stream": pl.String, "seen": pl.Int64}
     )
-    lowest = pl.lit(-(1 << 63), dtype=pl.Int64)
-    frame = events.select("stream", "time").join(seen, on="stream", how="left", maintain_order="left")
-    earlier = pl.col("time").cum_max().shift(1).over("stream")
-    bad = frame.select(
-        (pl.col("time") < pl.max_horizontal(earlier.fill_null(lowest), pl.col("before").fill_null(lowest))).alias("bad")
-    )["bad"]
-    for stream, time in frame.group_by("stream").agg(pl.col("time").max()).iter_rows():
-        last[stream] = max(time, last.get(stream, time))
-    return bad
+    frame = frame.join(seen, on="stream", how="left", maintain_order="left")
+    before_row = pl.col("time").shift(1).over("stream").fill_null(pl.col("seen")).fill_null(_EARLIEST)
+    latest.update(frame.group_by("stream").agg(pl.col("time").last()).iter_rows())
+    return frame.select((pl.col("time") < before_row).alias("back"))["back"]
 
 
 def digest(events: pl.DataFrame) -> str:

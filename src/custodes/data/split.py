@@ -21,6 +21,8 @@ PARTS: Final[tuple[PartName, ...]] = ("train", "validation", "test")
 RATE_TOLERANCE: Final = 0.005
 """Difference of a part's threat rate from the whole's that split `blocks` stays under or warns about (0.5 points)."""
 _STRATUM: Final = 20
+_SWAPS: Final = 50
+_CANDIDATES: Final = 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +147,8 @@ def _blocks(dataset: Dataset, config: DataConfig, rng: np.random.Generator) -> _
     known = np.bincount(block, weights=(labels == MALICIOUS) | (labels == BENIGN), minlength=count)
     rate = threats / np.maximum(known, 1)
     side = _deal(size, _loose_order(rate, rng), np.array(config.fractions), np.zeros(3))
-    part = side[block]
+    whole = threats.sum() / max(known.sum(), 1)
+    part = _level(side, threats - whole * known, size)[block]
     return part, _uneven(labels, part)
 
 
@@ -183,6 +186,35 @@ def _deal(weight: np.ndarray, order: np.ndarray, fractions: np.ndarray, held: np
         lack = np.where(fractions > 0, fractions * total - held, -np.inf)
         side[item] = int(np.argmax(lack))
         held[side[item]] += weight[item]
+    return side
+
+
+def _level(side: np.ndarray, excess: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Swap blocks of about one size between parts while that brings the parts' threat rates closer to the whole's.
+
+    Args:
+        side: Part of each block, int8 [K].
+        excess: Threats of each block beyond those that the whole's rate gives it, [K].
+        size: Records of each block, [K].
+
+    Returns:
+        Part of each block after the swaps, int8 [K].
+    """
+    side = side.copy()
+    for _ in range(_SWAPS):
+        total = np.bincount(side, weights=excess, minlength=3)
+        high, low = int(np.argmax(total)), int(np.argmin(total))
+        givers, takers = np.flatnonzero(side == high)[:_CANDIDATES], np.flatnonzero(side == low)[:_CANDIDATES]
+        if not len(givers) or not len(takers):
+            break
+        # Moving `gain` from the highest to the lowest part is best at half of their difference.
+        gain = excess[givers][:, None] - excess[takers][None, :]
+        miss = np.abs(gain - (total[high] - total[low]) / 2)
+        miss[np.abs(size[givers][:, None] - size[takers][None, :]) > 0.05 * size.max()] = np.inf
+        give, take = np.unravel_index(int(np.argmin(miss)), miss.shape)
+        if miss[give, take] >= (total[high] - total[low]) / 2:
+            break
+        side[givers[give]], side[takers[take]] = low, high
     return side
 
 

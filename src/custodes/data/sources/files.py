@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
+from typing import Final
 
 import polars as pl
 
@@ -19,6 +20,12 @@ from custodes.data.sources.lines import CHUNK_LINES, Bad, Chunk, csv_chunks, jso
 from custodes.data.sources.reading import Batch, Reading, numbered_by, translated
 from custodes.data.sources.typed import cast_columns, find_extras, require_columns, typed_frame
 from custodes.errors import CustodesError
+
+ORDER_MARK: Final = "custodes.order"
+"""Key of a Parquet file's own metadata that says how its rows are ordered; `convert` writes it."""
+
+RECORDED: Final = "recorded"
+"""Value of `ORDER_MARK` for rows in the recorder's order, whose time may step back."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +95,8 @@ def _open_parquet(spec: FileSpec) -> Reading:
         )
     source = choose(spec.source, frozenset(schema), where)
     frame = scan.select(ROW, *cast_columns(source, schema, where))
-    return _reading(spec, source.name, source.recorded_order, _map(source, frame, spec))
+    recorded = source.recorded_order or pl.read_parquet_metadata(spec.path).get(ORDER_MARK) == RECORDED
+    return _reading(spec, source.name, recorded, _map(source, frame, spec))
 
 
 def _open_text(spec: FileSpec, is_json: bool, log: RejectLog) -> Reading:

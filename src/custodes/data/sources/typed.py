@@ -66,9 +66,9 @@ def _numeric(kind: pl.DataType) -> bool:
 
 
 def _pass(name: str, kind: pl.DataType) -> pl.Expr:
-    if name == PART:
+    if name == PART or kind == pl.Boolean:
         return pl.col(name).cast(pl.Int8)
-    return pl.col(name).cast(pl.Int64 if kind.is_integer() or kind == pl.Boolean else pl.Float64)
+    return pl.col(name).cast(pl.Float64) if isinstance(kind, pl.Decimal) else pl.col(name)
 
 
 def _cast(name: str, found: pl.DataType, wanted: pl.DataType, where: str) -> pl.Expr:
