@@ -63,9 +63,11 @@ def test_text_and_back_is_the_same(settings: Outer) -> None:
     assert from_table(parse_toml(to_toml(to_table(settings)), "file"), Outer) == settings
 
 
-def test_default_run_survives_text_and_is_complete() -> None:
-    table = parse_toml(to_toml(to_table(RunConfig())), "file")
-    assert from_table(table, RunConfig) == RunConfig()
+@pytest.mark.parametrize("made", ["here", "from text"])
+def test_a_run_survives_text_and_is_complete(made: str) -> None:
+    config = RunConfig() if made == "here" else from_table({"data": {"synthetic": {"seed": 3}}}, RunConfig)
+    table = parse_toml(to_toml(to_table(config)), "file")
+    assert from_table(table, RunConfig) == config
 
     def complete(table: dict[str, Any], kind: Any) -> None:
         assert set(table) == {item.name for item in dataclasses.fields(kind)}
@@ -73,7 +75,7 @@ def test_default_run_survives_text_and_is_complete() -> None:
             if dataclasses.is_dataclass(value := getattr(kind, item.name)):
                 complete(table[item.name], value)
 
-    complete(table, RunConfig())
+    complete(table, config)
 
 
 def test_a_whole_number_is_a_number() -> None:

@@ -59,6 +59,14 @@ def test_a_resumed_run_counts_only_its_own_decisions_in_the_rate() -> None:
     assert "1,000/s  2:29:50 left" in out.getvalue()
 
 
+def test_the_last_line_is_not_printed_twice() -> None:
+    clock, out = Clock(), io.StringIO()
+    with TrainProgress(100, console=Console(file=out), clock=clock) as progress:
+        clock.now = 10.0
+        progress.update(100, {})
+    assert len(out.getvalue().splitlines()) == 1
+
+
 def test_a_failed_training_leaves_no_last_line() -> None:
     out = io.StringIO()
     with pytest.raises(ValueError, match="broken"), TrainProgress(10, console=Console(file=out)):

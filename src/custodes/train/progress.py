@@ -71,7 +71,7 @@ class TrainProgress:
         self._rate = Rate(clock)
         self._rate.add(done)
         self._shown: dict[str, float | None] = {}
-        self._printed = clock()
+        self._printed, self._unseen = clock(), True
         self._bar: Progress | None = None
         if self._console.is_terminal:
             columns = (BarColumn(), TaskProgressColumn(), TextColumn("{task.description}", markup=False))
@@ -88,7 +88,7 @@ class TrainProgress:
         """Take the bar away and leave a last line."""
         if self._bar is not None:
             self._bar.stop()
-        if kind is None:
+        if kind is None and self._unseen:
             self._print()
 
     def update(self, decisions: int, shown: Mapping[str, float | None]) -> None:
@@ -98,7 +98,7 @@ class TrainProgress:
             decisions: Taken in all by now.
             shown: A few numbers to watch, by name; None shows as a dash. Names left out keep their last number.
         """
-        self._done = decisions
+        self._done, self._unseen = decisions, True
         self._rate.add(decisions)
         self._shown |= shown
         if self._bar is not None:
@@ -111,7 +111,7 @@ class TrainProgress:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _print(self) -> None:
-        self._printed = self._clock()
+        self._printed, self._unseen = self._clock(), False
         share = min(1.0, self._done / self._total)
         self.say(f"{share:4.0%}  {self._line()}")
 

@@ -11,7 +11,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -177,11 +177,10 @@ def create_run(path: Path, config: RunConfig, digest: str) -> RunFolder:
     check_new(path)
     made = not path.exists()
     versions = current_versions()
-    table = {**to_table(config), "dataset": {"digest": digest}, "versions": versions}
     try:
         path.mkdir(parents=True, exist_ok=True)
         (path / CHECKPOINTS).mkdir()
-        write_atomic(path / CONFIG, to_toml(table).encode())
+        write_atomic(path / CONFIG, _config_text(config, digest, versions))
         flush_folder(path.parent)
     except OSError as error:
         _undo(path, made)
@@ -261,10 +260,33 @@ def open_run(path: Path) -> RunFolder:
     return RunFolder(path=path, config=config, digest=dataset["digest"], versions=versions)
 
 
+def update_config(run: RunFolder, config: RunConfig) -> RunFolder:
+    """Change what a run may change while it is resumed: where its data lies, how long it trains, on what device.
+
+    Args:
+        run: The run; nobody may be training it.
+        config: The new settings.
+
+    Returns:
+        The run with them.
+
+    Raises:
+        CustodesError: Another process is training it, or the disk refused; the old settings are intact.
+    """
+    with run.lock():
+        write_atomic(run.path / CONFIG, _config_text(config, run.digest, run.versions))
+    return replace(run, config=config)
+
+
 def current_versions() -> dict[str, str | int]:
     """The versions that decide what a run computes, and the folder's format."""
     packages = {name: importlib.metadata.version(name) for name in ("torch", "numpy", "polars")}
     return {"format": FORMAT, "custodes": custodes.__version__, "python": platform.python_version(), **packages}
+
+
+def _config_text(config: RunConfig, digest: str, versions: Mapping[str, str | int]) -> bytes:
+    """The content of `config.toml`."""
+    return to_toml({**to_table(config), "dataset": {"digest": digest}, "versions": dict(versions)}).encode()
 
 
 def _lock_or_refuse(handle: int, path: Path) -> None:

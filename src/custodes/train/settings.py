@@ -68,10 +68,8 @@ def to_table(settings: Any) -> dict[str, Any]:
     Returns:
         What `from_table` turns back into an equal instance.
     """
-    table = msgspec.to_builtins(settings)
-    if not isinstance(table, dict):
-        raise TypeError(f"{type(settings).__name__} is no dataclass")
-    return table
+    # Not msgspec.to_builtins: it leaves out the defaults of instances that msgspec itself has made.
+    return {item.name: _plain(getattr(settings, item.name)) for item in dataclasses.fields(settings)}
 
 
 def from_table(table: Mapping[str, Any], kind: type[T], *, where: str = "", prefix: str = "") -> T:
@@ -196,6 +194,13 @@ def _parse_value(text: str) -> Any:
         return text
     # Text that holds a line break could smuggle in a second key.
     return parsed["value"] if len(parsed) == 1 else text
+
+
+def _plain(value: Any) -> Any:
+    """A setting's value as TOML holds it."""
+    if dataclasses.is_dataclass(value):
+        return to_table(value)
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _copy(value: Any) -> Any:

@@ -1,0 +1,104 @@
+"""`custodes evaluate`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from custodes.cli.options import DataOption, JsonOption, RunArgument
+
+if TYPE_CHECKING:
+    from custodes.evaluate import Evaluation
+
+
+class Part(StrEnum):
+    """A part of the split."""
+
+    TRAIN = "train"
+    VALIDATION = "validation"
+    TEST = "test"
+
+
+class Which(StrEnum):
+    """A checkpoint of the run."""
+
+    BEST = "best"
+    LAST = "last"
+
+
+def evaluate(
+    path: RunArgument,
+    data: DataOption = None,
+    part: Annotated[Part, typer.Option("--split", help="Which part of the recording to play.")] = Part.TEST,
+    which: Annotated[
+        Which, typer.Option("--checkpoint", help="The state that did best on validation, or the last one.")
+    ] = Which.BEST,
+    baselines: Annotated[
+        str, typer.Option("--baselines", metavar="NAMES", help="Baselines beside it: all, none, or names with commas.")
+    ] = "all",
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Write the result here, not to RUN/evaluation-SPLIT.json."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Play a part of the recording with a trained team and score it beside the baselines.
+
+    With --data of another recording than the run was trained on, the run's own results are left as they are and the
+    result is written only where --out says.
+    """
+    import torch
+
+    from custodes.cli.locate import find_data
+    from custodes.evaluate import encode_evaluation
+    from custodes.train.atomic import write_atomic
+    from custodes.train.loop import check_digest
+    from custodes.train.run_folder import open_run
+    from custodes.train.scoring import evaluate_run, workload_of
+
+    run = open_run(path)
+    torch.set_num_threads(run.config.train.threads)
+    located = replace(run, config=replace(run.config, data=find_data(run.config.data, data)))
+    workload = workload_of(located)
+    if data is None:
+        check_digest(run, workload)
+    evaluation = evaluate_run(run, workload, part=part.value, baselines=_names(baselines), which=which.value)
+    text = encode_evaluation(evaluation)
+    if out is not None:
+        write_atomic(out, text)
+    elif evaluation.data_digest == run.digest:
+        out = run.write_evaluation(part.value, text)
+    if as_json:
+        typer.echo(text.decode(), nl=False)
+    else:
+        _show(evaluation, out)
+
+
+def _names(text: str) -> tuple[str, ...] | None:
+    """Baselines to run; None for all."""
+    if text == "all":
+        return None
+    return () if text in ("", "none") else tuple(name.strip() for name in text.split(","))
+
+
+def _show(evaluation: Evaluation, out: Path | None) -> None:
+    """Print the result for people."""
+    from custodes.cli.output import print_line, print_table
+
+    columns = ("f1", "precision", "recall", "pr_auc", "auroc", "reward_per_decision", "tp", "fp", "fn")
+    heads = ("", "f1", "prec.", "recall", "pr-auc", "auroc", "reward", "tp", "fp", "fn")
+    scores = {"team": evaluation, **evaluation.baselines}
+    print_table(
+        f"{evaluation.dataset}, {evaluation.split} part: {evaluation.decisions:,} decisions, "
+        f"{evaluation.threats:,} threats ({evaluation.checkpoint})",
+        heads,
+        ((name, *(getattr(score, column) for column in columns)) for name, score in scores.items()),
+    )
+    for warning in evaluation.warnings:
+        print_line(f"Note: {warning}.")
+    if out is not None:
+        print_line(f"Written to {out}")
