@@ -37,6 +37,20 @@ def test_views_follow_their_masks(data: st.DataObject, agents: int) -> None:
             assert seen.central[slot, column] == (value if anyone else 0)
 
 
+@pytest.mark.parametrize("columns", [None, np.array([[True, False, True, True], [True, False, False, True]])])
+@pytest.mark.parametrize("rows", [None, np.arange(12).reshape(2, 6) % 3 == 0])
+def test_replacing_slots_is_looking_anew(columns: NDArray[np.bool_] | None, rows: NDArray[np.bool_] | None) -> None:
+    view = Viewer(table(columns, rows, 2))
+    before = view(torch.tensor([0, 1, 2, 3]))
+    kept = before.agents.clone(), before.central.clone()
+    after = view.replace(before, torch.tensor([3, 1]), torch.tensor([5, 4]))
+    expected = view(torch.tensor([0, 4, 2, 5]))
+    assert torch.equal(after.agents, expected.agents)
+    assert torch.equal(after.central, expected.central)
+    assert torch.equal(before.agents, kept[0])
+    assert torch.equal(before.central, kept[1])
+
+
 def test_nothing_is_copied_where_nothing_is_hidden() -> None:
     seen = Viewer(table(None, None, 3))(torch.tensor([0, 5]))
     assert seen.agents.shape == (2, 3, 4)

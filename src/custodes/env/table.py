@@ -111,20 +111,22 @@ class EnvTable:
 class Viewer:
     """Gathers observations of rows, masking only where a mask hides something.
 
+    Rows fall into few patterns of agents that see them (one per channel), so what is shown is laid out by pattern and a
+    step gathers it instead of multiplying masks.
+
     Args:
         table: The events to look at.
     """
 
     def __init__(self, table: EnvTable) -> None:
-        self._features = table.features
-        self._agents = table.agents
-        self._columns = table.column_mask.to(torch.float32)
-        self._union = self._columns.amax(0)
-        self._all_columns = bool(table.column_mask.all())
-        self._all_rows = bool(table.row_mask.all())
-        self._union_full = bool((self._union > 0).all())
-        # Rows first, so that a step gathers contiguous memory.
-        self._rows = None if self._all_rows else table.row_mask.T.to(torch.float32).contiguous()
+        self._features, self._agents = table.features, table.agents
+        patterns, self._pattern = _patterns(table.row_mask)
+        shown = patterns.unsqueeze(2) & table.column_mask
+        union = shown.any(1)
+        self._shown: Tensor | None = None if bool(shown.all()) else shown.to(torch.float32)
+        """float32 [patterns, A, D]: 1 where the agent sees the feature; None where all see all."""
+        self._union: Tensor | None = None if bool(union.all()) else union.to(torch.float32)
+        """float32 [patterns, D]: 1 where at least one agent sees the feature; None where all is seen."""
 
     def __call__(self, rows: Tensor) -> Observation:
         """Observe rows.
@@ -136,13 +138,36 @@ class Viewer:
             Agents' views float32 [B, A, D] and the central view float32 [B, D]: what at least one agent sees.
         """
         seen = self._features.index_select(0, rows)
-        if self._rows is None:
-            if self._all_columns:
-                return Observation(agents=seen.unsqueeze(1).expand(-1, self._agents, -1), central=seen)
-            central = seen if self._union_full else seen * self._union
-            return Observation(agents=seen.unsqueeze(1) * self._columns, central=central)
-        shown = self._rows.index_select(0, rows)
-        views = seen.unsqueeze(1) * shown.unsqueeze(2)
-        if self._all_columns:
-            return Observation(agents=views, central=seen * shown.amax(1, keepdim=True))
-        return Observation(agents=views * self._columns, central=seen * (shown @ self._columns > 0))
+        if self._shown is None:
+            return Observation(agents=seen.unsqueeze(1).expand(-1, self._agents, -1), central=seen)
+        pattern = self._pattern.index_select(0, rows)
+        agents = self._shown.index_select(0, pattern).mul_(seen.unsqueeze(1))
+        central = seen if self._union is None else self._union.index_select(0, pattern).mul_(seen)
+        return Observation(agents=agents, central=central)
+
+    def replace(self, observation: Observation, slots: Tensor, rows: Tensor) -> Observation:
+        """The same observation, but for some slots.
+
+        Args:
+            observation: What this viewer returned for B rows.
+            slots: Int64 [K], each at most once.
+            rows: Int64 [K], what those slots look at instead.
+
+        Returns:
+            A new observation; the old one is left as it was.
+        """
+        new = self(rows)
+        central = observation.central.index_copy(0, slots, new.central)
+        if self._shown is None:
+            return Observation(agents=central.unsqueeze(1).expand(-1, self._agents, -1), central=central)
+        return Observation(agents=observation.agents.index_copy(0, slots, new.agents), central=central)
+
+
+def _patterns(row_mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Distinct columns of bool [A, N]: bool [P, A], and which of them each column is, int64 [N]."""
+    code = torch.zeros(row_mask.shape[1], dtype=torch.int64, device=row_mask.device)
+    for sees in row_mask:
+        # Numbered anew for each agent, so that codes stay small however many agents there are.
+        distinct, code = torch.unique(2 * code + sees, return_inverse=True)
+    member = torch.empty_like(distinct).scatter_(0, code, torch.arange(len(code), device=code.device))
+    return row_mask.T[member], code

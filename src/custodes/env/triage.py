@@ -18,6 +18,9 @@ from custodes.interface import Observation, Step
 
 LEFT_OUT: Final = 2
 """Class of events whose truth is unknown or contaminated: row 2 of the reward table."""
+TERMINATED: Final = 1
+TRUNCATED: Final = 2
+"""How a place ends its lane; 0 where it does not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,13 +91,17 @@ class TriageEnv:
 
         self._view = Viewer(table)
         self._agents, self._inputs, self._slots = table.agents, table.inputs, config.slots
-        self._order, self._start = tensor(lanes.order), tensor(lanes.start)
-        self._last = self._start + tensor(lanes.length) - 1
-        self._terminated, self._successor = tensor(lanes.terminated), tensor(lanes.successor)
-        self._labels = table.labels.index_select(0, self._order)
-        known = (self._labels == 0) | (self._labels == 1)
-        self._class = torch.where(known, self._labels, LEFT_OUT)
-        self._reward = reward_table(config).to(device)
+        self._start, self._length = tensor(lanes.start), tensor(lanes.length)
+        # What a step needs is laid out by place, so that it is one gather each and the place is all that a slot holds.
+        self._row = tensor(lanes.order)
+        self._lane = torch.repeat_interleave(torch.arange(len(self._start), device=device), self._length)
+        last = self._start + self._length - 1
+        self._following_row = self._row.roll(-1).index_copy(0, last, tensor(lanes.successor))
+        ends = torch.where(tensor(lanes.terminated), TERMINATED, TRUNCATED).to(torch.uint8)
+        self._end = torch.zeros(len(self._row), dtype=torch.uint8, device=device).index_copy(0, last, ends)
+        self._label = table.labels.index_select(0, self._row)
+        known = (self._label == 0) | (self._label == 1)
+        self._worth = reward_table(config).to(device).index_select(0, torch.where(known, self._label, LEFT_OUT))
         self._team, self._f = config.credit == "team", f
         self._seed, self._shuffle = seed, shuffle
         self._generator = torch.Generator()
@@ -128,7 +135,7 @@ class TriageEnv:
     def reset(self) -> Observation:
         """Start every slot on a lane, as seeded at construction."""
         self._begin()
-        return self._view(self._order.index_select(0, self._place))
+        return self._view(self._row.index_select(0, self._place))
 
     def step(self, actions: Tensor) -> Step:
         """Play one event in every slot.
@@ -143,31 +150,32 @@ class TriageEnv:
             CustodesError: Wrong shape or type, or an action outside 0 to 3.
         """
         self._check_actions(actions)
-        label = self._labels.index_select(0, self._place)
-        worth = self._reward.index_select(0, self._class.index_select(0, self._place))
-        decision = severity_decision(actions, self._f)
+        place = self._place
+        worth = self._worth.index_select(0, place)
+        # One agent's vote is the decision.
+        decision = actions[:, 0].clone() if self._agents == 1 else severity_decision(actions, self._f)
         team_reward = worth.gather(1, decision.unsqueeze(1))
-        reward = team_reward.expand(-1, self._agents) if self._team else worth.gather(1, actions)
-        ended = self._place == self._end
-        terminated = ended & self._terminated.index_select(0, self._lane)
-        observation, successor = self._advance(ended)
+        paid_together = self._team or self._agents == 1
+        reward = team_reward.expand(-1, self._agents) if paid_together else worth.gather(1, actions)
+        end = self._end.index_select(0, place)
+        observation, successor = self._advance(end)
         return Step(
             observation=observation,
             successor=successor,
             reward=reward,
-            terminated=terminated,
-            truncated=ended ^ terminated,
+            terminated=end == TERMINATED,
+            truncated=end == TRUNCATED,
             decision=decision,
-            label=label,
+            label=self._label.index_select(0, place),
             team_reward=team_reward.squeeze(1),
         )
 
     def state(self) -> dict[str, Tensor]:
         """Lane and position of every slot, queue, cursor and generator, as fresh copies on the CPU."""
-        position = self._place - self._start.index_select(0, self._lane)
+        lane = self._lane.index_select(0, self._place)
         return {
-            "lane": self._lane.detach().cpu().clone(),
-            "position": position.cpu(),
+            "lane": lane.cpu(),
+            "position": (self._place - self._start.index_select(0, lane)).cpu(),
             "queue": self._queue.cpu().clone(),
             "cursor": torch.tensor([self._cursor], dtype=torch.int64),
             "generator": self._generator.get_state(),
@@ -186,39 +194,37 @@ class TriageEnv:
             CustodesError: The state belongs to other lanes or another number of slots; nothing is changed then.
         """
         self._check_state(state)
-        device = self._order.device
+        device = self._row.device
         self._generator.set_state(state["generator"].cpu().clone())
         self._queue = state["queue"].to(device, copy=True)
         self._cursor = int(state["cursor"])
-        self._lane = state["lane"].to(device, copy=True)
-        self._place = self._start.index_select(0, self._lane) + state["position"].to(device)
-        self._end = self._last.index_select(0, self._lane)
-        return self._view(self._order.index_select(0, self._place))
+        self._place = self._start.index_select(0, state["lane"].to(device)) + state["position"].to(device)
+        return self._view(self._row.index_select(0, self._place))
 
     def _begin(self) -> None:
         """Seed the queue and put every slot at the start of a lane."""
         self._generator.manual_seed(self._seed)
         self._queue, self._cursor = self._new_queue(), 0
-        self._lane = self._take(self._slots)
-        self._place = self._start.index_select(0, self._lane)
-        self._end = self._last.index_select(0, self._lane)
+        self._place = self._start.index_select(0, self._take(self._slots))
 
-    def _advance(self, ended: Tensor) -> tuple[Observation, Observation]:
-        """Move every slot to its next event; returns what is seen there, and what truly followed the last event."""
-        following = self._place + 1
-        which = ended.nonzero().squeeze(1)
+    def _advance(self, end: Tensor) -> tuple[Observation, Observation]:
+        """Move every slot to its next event.
+
+        Args:
+            end: How the current place ends its lane, uint8 [B].
+
+        Returns:
+            What is seen next, and what truly followed; one object where no lane ended.
+        """
+        rows = self._following_row.index_select(0, self._place)
+        which = end.nonzero().squeeze(1)
+        successor = self._view(rows)
+        self._place = self._place + 1
         if not len(which):
-            self._place = following
-            observation = self._view(self._order.index_select(0, following))
-            return observation, observation
-        old, new = self._lane.index_select(0, which), self._take(len(which))
-        start = self._start.index_select(0, new)
-        self._place = following.index_copy(0, which, start)
-        self._lane = self._lane.index_copy(0, which, new)
-        self._end = self._end.index_copy(0, which, self._last.index_select(0, new))
-        rows = self._order.index_select(0, self._place)
-        followed = rows.index_copy(0, which, self._successor.index_select(0, old))
-        return self._view(rows), self._view(followed)
+            return successor, successor
+        start = self._start.index_select(0, self._take(len(which)))
+        self._place.index_copy_(0, which, start)
+        return self._view.replace(successor, which, self._row.index_select(0, start)), successor
 
     def _take(self, count: int) -> Tensor:
         """The next `count` lanes of the queue, int64 [count]; the loop is over passes, not over slots."""
@@ -236,7 +242,7 @@ class TriageEnv:
         """Every lane once, int64 [L]."""
         lanes = len(self._start)
         queue = torch.randperm(lanes, generator=self._generator) if self._shuffle else torch.arange(lanes)
-        return queue.to(self._order.device)
+        return queue.to(self._row.device)
 
     def _check_actions(self, actions: Tensor) -> None:
         """Refuse what is not a ballot."""
@@ -263,7 +269,7 @@ class TriageEnv:
         lane, position, cursor = state["lane"].cpu(), state["position"].cpu(), int(state["cursor"])
         if bool(((lane < 0) | (lane >= lanes)).any()) or not 0 <= cursor <= lanes:
             raise CustodesError("it points outside the lanes", where="environment state", fix=fix)
-        length = (self._last - self._start + 1).cpu().index_select(0, lane)
+        length = self._length.cpu().index_select(0, lane)
         if bool(((position < 0) | (position >= length)).any()):
             raise CustodesError("it points outside its lane", where="environment state", fix=fix)
         if not torch.equal(state["queue"].cpu().sort().values, torch.arange(lanes)):
