@@ -56,7 +56,7 @@ custodes = "0.1.0"
 
 def config(**changes: str) -> str:
     """`config.toml` with settings replaced by name."""
-    lines = [line for line in CONFIG.splitlines()]
+    lines = CONFIG.splitlines()
     for key, value in changes.items():
         lines = [f"{key} = {value}" if line.startswith(f"{key} =") else line for line in lines]
     return "\n".join(lines) + "\n"
@@ -93,7 +93,9 @@ def metrics_line(iteration: int, iterations: int, rng: np.random.Generator) -> d
         "seconds": iteration * 0.91,
         "entropy_per_agent": [1.386 * math.exp(-(2 + agent / 2) * done) + 0.1 for agent in range(AGENTS)],
         "action_shares": [[0.85, 0.03, 0.04, 0.08]] * AGENTS,
-        "grad_norm": [math.inf if iteration == 40 and agent == 1 else 0.6 + agent * 0.3 + noise[11] for agent in range(4)],
+        "grad_norm": [
+            math.inf if iteration == 40 and agent == 1 else 0.6 + agent * 0.3 + noise[11] for agent in range(4)
+        ],
         "learning_rate": 1e-3 * (1 - 0.9 * done),
         "entropy_coefficient": 0.02 * (1 - 0.95 * min(1.0, 2 * done)),
         "epochs_run": 4,

@@ -178,7 +178,7 @@ def _random(inputs: BaselineInputs, seed: int, settings: TreeSettings) -> _Model
     return _Model(
         score=lambda rows: chance[rows],
         threshold=1.0 - rate,
-        note=f"Contains {rate:.4%} of events by chance, the training rows' threat rate.",
+        note=f"Contains {rate:.2%} of events by chance, the training rows' threat rate.",
     )
 
 

@@ -86,4 +86,4 @@ def _training(metrics: Sequence[MetricsLine]) -> Iterator[str]:
     if ratio is not None and ratio > FLOOR_RANGE[1]:
         yield f"the value loss ends at {ratio:.2f} times its floor: critics have not learned all that can be foreseen"
     if ratio is not None and ratio < FLOOR_RANGE[0]:
-        yield f"the value loss ends at {ratio:.2f} times its floor: the floor is set too high, or a critic sees the label"
+        yield f"the value loss ends at {ratio:.2f} times its floor: its estimate is too high, or a critic sees labels"

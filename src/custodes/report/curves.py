@@ -215,7 +215,7 @@ def _figure(
         return Figure(title=title, about=about, chart=None)
     values = np.concatenate([line.y for line in lines])
     y_axis = log_axis(values) if log else linear_axis(values, zero=zero, fixed=fixed)
-    x_axis = linear_axis(x, fixed=(float(x[0]), float(x[-1])) if len(x) > 1 else None)
+    x_axis = linear_axis(x, fixed=(0.0, float(x[-1])) if x[-1] > 0 else None)
     chart = line_chart(
         ident="c-" + "".join(letter if letter.isalnum() else "-" for letter in title.lower()),
         title=title,

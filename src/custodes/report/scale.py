@@ -59,7 +59,8 @@ def linear_axis(values: Floats, *, zero: bool = False, fixed: tuple[float, float
             low, high = max(low, float(inner[0]) - reach), min(high, float(inner[1]) + reach)
         if zero:
             low, high = min(low, 0.0), max(high, 0.0)
-    if not high > low:
+    if high - low <= 1e-9 * max(abs(low), abs(high)) + 1e-30:
+        # Next to no range: ticks closer than floats can tell apart would all read the same.
         middle, half = low, max(abs(low) * 0.1, 1e-9)
         low, high = middle - half, middle + half
     ticks = linear_ticks(low, high)

@@ -20,8 +20,8 @@ STYLES = 8
 """Line styles that the page tells apart."""
 _HOVERS = 160
 """Stretches of a line chart that answer to the pointer."""
-_WIDTH, _HEIGHT = 420.0, 232.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 54.0, 10.0, 10.0, 40.0
+_WIDTH, _HEIGHT = 350.0, 214.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 10.0, 10.0, 40.0
 _SHAPES = (
     "M-4,-4H4V4H-4Z",
     "M0,-5L5,4H-5Z",
