@@ -237,6 +237,7 @@ def test_parts_that_do_not_fit_are_refused() -> None:
         ("queue", None),
         ("cursor", torch.tensor([9999])),
         ("generator", torch.zeros(3, dtype=torch.uint8)),
+        ("generator", torch.zeros(5056)),
         ("generator", None),
     ],
 )

@@ -264,7 +264,8 @@ class TriageEnv:
             value = state.get(name)
             if value is None or value.shape != (size,) or value.dtype != torch.int64:
                 raise CustodesError(f"'{name}' is not int64 [{size}]", where="environment state", fix=fix)
-        if "generator" not in state or state["generator"].shape != self._generator.get_state().shape:
+        generator, own = state.get("generator"), self._generator.get_state()
+        if generator is None or generator.shape != own.shape or generator.dtype != own.dtype:
             raise CustodesError("'generator' is not a generator's state", where="environment state", fix=fix)
         lane, position, cursor = state["lane"].cpu(), state["position"].cpu(), int(state["cursor"])
         if bool(((lane < 0) | (lane >= lanes)).any()) or not 0 <= cursor <= lanes:

@@ -156,10 +156,10 @@ class Probe(ABC):
         Raises:
             CustodesError: The state belongs to another probe or number of slots.
         """
-        saved = state.get("slots")
-        if saved is None or saved.shape != self._state.shape or "generator" not in state:
+        saved, generator = state.get("slots"), state.get("generator")
+        if saved is None or generator is None or saved.shape != self._state.shape or saved.dtype != torch.int64:
             raise CustodesError("it belongs to another probe", where="environment state", fix="make the same probe")
-        self._generator.set_state(state["generator"].clone())
+        self._generator.set_state(generator.clone())
         self._state, self._begun = saved.clone(), True
         return self._observe(self._state)
 
