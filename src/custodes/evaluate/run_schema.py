@@ -52,7 +52,8 @@ class MetricsLine(msgspec.Struct, frozen=True, kw_only=True):
     epochs_run: Number = None
     return_mean: Number = None
     return_std: Number = None
-    value_loss_floor_method: str | None = None
+    value_loss_update: Number = None
+    value_error: Number = None
     eval_precision: Number = None
     eval_recall: Number = None
     eval_reward_per_decision: Number = None

@@ -60,6 +60,7 @@ def iterate(state: LearnerState, env: VectorEnv, config: LearnerConfig, progress
         "iteration": state.iteration,
         "decisions": state.decisions,
         "value_loss": report.value_loss,
+        "value_loss_update": report.value_loss_update,
         "value_loss_floor": floor,
         "explained_variance": explained_variance(learnt.returns, acting_value),
         "explained_variance_mc": explained_variance(_monte_carlo(rollout, config).returns, acting_value),

@@ -22,7 +22,10 @@ class UpdateReport:
     """What happened in one update; means over its gradient steps unless said otherwise."""
 
     value_loss: float = 0.0
-    """Mean squared error of the critics, normalised units, mean over agents."""
+    """Mean squared error of the acting critics on this rollout's targets, before the first step: critics that have not
+    seen these targets, so that it can be held against the floor. Normalised units, mean over agents."""
+    value_loss_update: float = 0.0
+    """The same over the gradient steps, as most trainers log it; lower, since later passes see targets again."""
     policy_loss: float = 0.0
     """Clipped surrogate loss, mean over agents."""
     entropy: list[float] = field(default_factory=list)
@@ -97,7 +100,8 @@ def update(
     batch = _flatten(state, rollout, targets, config)
     for group in state.optimiser.param_groups:
         group["lr"] = learning_rate
-    report, sums = UpdateReport(), _Sums()
+    sums = _Sums()
+    report = UpdateReport(value_loss=float((batch.old_value - batch.target).square().mean()))
     T, B = rollout.begins.shape
     units = len(chunk_starts(T, config.chunk)) * B
     for _ in range(config.epochs):
@@ -251,6 +255,6 @@ class _Sums:
 
     def fill(self, report: UpdateReport) -> None:
         value, policy, entropy, _, clipped, norms = (torch.stack(c).mean(0) for c in zip(*self.rows, strict=True))
-        report.value_loss, report.policy_loss = float(value), float(policy)
+        report.value_loss_update, report.policy_loss = float(value), float(policy)
         report.entropy, report.grad_norm = entropy.tolist(), norms.tolist()
         report.kl, report.clip_fraction = self.pass_kl(), float(clipped)
