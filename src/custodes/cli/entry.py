@@ -28,7 +28,8 @@ def run(args: Sequence[str]) -> int:
     """
     try:
         code = _invoke(list(args))
-        _flush_output()
+        # Find out now, and not at the interpreter's end, that standard output cannot take what was printed.
+        sys.stdout.flush()
         return code
     except BrokenPipeError:
         _forget_output()
@@ -62,13 +63,18 @@ def _invoke(args: list[str]) -> int:
 
 
 def _explain(error: Exception) -> int:
-    """A usage error or a defect, on one line."""
+    """A usage error, a refusal of the system, or a defect, on one line."""
     # The framework's usage errors live in a different module from one of its versions to the next.
     if callable(getattr(error, "format_message", None)):
         _say(_usage(error))
         return BAD_INPUT
     what = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")
-    _say(f"this is a defect: {what}; run it again with {DEBUG}=1 to see where, and report it")
+    again = f"run it again with {DEBUG}=1 to see where"
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        _say(f"{place}{(error.strerror or what).lower()}; check disk and permissions, or {again}")
+        return BAD_INPUT
+    _say(f"this is a defect: {what}; {again}, and report it")
     return DEFECT
 
 
@@ -82,29 +88,16 @@ def _usage(error: Any) -> str:
 
 def _say(line: str) -> None:
     """Write the one line; a closed standard error is nobody's problem."""
+    # What a command printed before comes first, where both go to one terminal.
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _forget_output()
     with contextlib.suppress(OSError, ValueError):
         if os.environ.get(DEBUG):
             traceback.print_exc()
-        # What a command printed before comes first, where both go to one terminal.
-        with contextlib.suppress(OSError, ValueError):
-            sys.stdout.flush()
         sys.stderr.write(f"custodes: {line}\n")
         sys.stderr.flush()
-
-
-def _flush_output() -> None:
-    """Find out now, and not at the interpreter's end, that standard output cannot take what was printed."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        _forget_output()
-        raise CustodesError(
-            f"cannot write it: {(error.strerror or str(error)).lower()}",
-            where="standard output",
-            fix="send the output elsewhere",
-        ) from error
 
 
 def _forget_output() -> None:

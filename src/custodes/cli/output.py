@@ -30,7 +30,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
         rows: A cell per column each; see `cell`.
         names: How many columns, from the left, hold text; the others hold numbers and stand to the right.
     """
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold", show_header=any(columns))
     for index, name in enumerate(columns):
         table.add_column(name, justify="right" if index >= names else "left", overflow="fold", no_wrap=index == 0)
     for row in rows:
@@ -67,6 +67,14 @@ def percent(share: float | None) -> str:
     return "-" if share is None else f"{share:.2%}"
 
 
+class _Output(Console):
+    """Standard output. Rich ends the program by itself when the reader went away; here `custodes.cli.entry` does."""
+
+    def on_broken_pipe(self) -> None:
+        """Let the error go on its way."""
+        raise BrokenPipeError
+
+
 def _console() -> Console:
     # Made anew each time: it looks up standard output when it is made, and that may be replaced (tests, pipes).
-    return Console(highlight=False)
+    return _Output(highlight=False)

@@ -44,10 +44,11 @@ class Screen:
         )
 
     def _started(self, run: RunFolder, done: int, budget: int) -> None:
-        say(f"Training {run.path}")
         self._done, self._budget = done, budget
         self._progress = self._stack.enter_context(TrainProgress(max(1, budget), done=done))
         self._request = self._stack.enter_context(stop_on_signal(self._warn))
+        # Last, so that whoever reads it may already send the signal.
+        self._warn(f"Training {run.path}")
 
     def _iterated(self, line: Mapping[str, Any]) -> None:
         self._done = line["decisions"]

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.cli.conftest import SMALL_FLAGS, custodes
+
+SYNTHETIC = ["--preset", "quick", *SMALL_FLAGS[:8]]
+
+
+def test_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUSTODES_DATA", str(tmp_path))
+    (tmp_path / "carbanak-h3.parquet").write_bytes(b"")
+    rows = {row["preset"]: row for row in json.loads(custodes("data", "list", "--json").out)["presets"]}
+    assert set(rows) == {"carbanak", "nsl-kdd", "quick", "trace"}
+    assert rows["carbanak"] == {
+        "preset": "carbanak",
+        "source": "edr",
+        "split": "temporal",
+        "files": ["carbanak-h3.parquet"],
+        "found": [str(tmp_path / "carbanak-h3.parquet")],
+    }
+    assert rows["trace"]["found"] == []
+    lines = custodes("data", "list").out.splitlines()
+    assert [line.split()[3] for line in lines[2:] if not line.startswith(" ")] == ["yes", "no", "yes", "no"]
+
+
+def test_split_prints_the_parts() -> None:
+    done = custodes("data", "split", *SYNTHETIC, "--json")
+    parts = json.loads(done.out)
+    assert done.code == 0
+    assert list(parts) == ["train", "validation", "test"]
+    assert all(set(part) == {"records", "threats", "rate"} for part in parts.values())
+    rows = json.loads(custodes("data", "split", *SYNTHETIC, "--split", "rows", "--json").out)
+    assert rows != parts
+    assert sum(part["records"] for part in rows.values()) == sum(part["records"] for part in parts.values())
+    text = custodes("data", "split", *SYNTHETIC, "--split", "rows").out
+    assert "split rows" in text
+    assert f"{rows['train']['rate']:.2%}" in text
+    assert "Note: neighbouring rows stand in different parts" in text
+
+
+def test_the_original_s_split(shared_data: Path) -> None:
+    parts = json.loads(
+        custodes("data", "split", "--preset", "trace", "--data", shared_data, "--split", "rows", "--json").out
+    )
+    expected = {"train": 349_999, "validation": 75_000, "test": 75_001}
+    for name, records in expected.items():
+        assert abs(parts[name]["records"] - records) <= 1
+        assert parts[name]["rate"] == pytest.approx(0.1093, abs=0.00005)
+    blocks = json.loads(custodes("data", "split", "--preset", "trace", "--data", shared_data, "--json").out)
+    assert all(part["rate"] == pytest.approx(0.1093, abs=0.005) for part in blocks.values())
+
+
+@pytest.mark.parametrize("preset", ["carbanak", "nsl-kdd", "trace"])
+def test_every_preset_finds_its_recording(shared_data: Path, monkeypatch: pytest.MonkeyPatch, preset: str) -> None:
+    monkeypatch.setenv("CUSTODES_DATA", str(shared_data))
+    parts = json.loads(custodes("data", "split", "--preset", preset, "--json").out)
+    assert all(part["threats"] > 100 for part in parts.values())
+
+
+def test_describe() -> None:
+    described = json.loads(custodes("data", "describe", *SYNTHETIC, "--json").out)
+    assert described["source"] == "synthetic"
+    assert described["streams"] == 3
+    text = custodes("data", "describe", *SYNTHETIC).out
+    assert f"{described['records']:,}" in text
+    assert "channel" in text
+
+
+def test_convert_and_read_again(tmp_path: Path) -> None:
+    out = tmp_path / "out.parquet"
+    done = json.loads(custodes("data", "convert", out, *SYNTHETIC, "--json").out)
+    assert done["path"] == str(out)
+    assert done["records"] == pl.read_parquet(out).height
+    assert "the file exists" in custodes("data", "convert", out, *SYNTHETIC).refusal
+    assert custodes("data", "convert", out, *SYNTHETIC, "--overwrite").code == 0
+    described = [json.loads(custodes("data", "describe", *how, "--json").out) for how in (SYNTHETIC, ["--data", out])]
+    assert described[0]["counts"] == described[1]["counts"]
+
+
+def test_rejects_are_kept(tmp_path: Path) -> None:
+    good, rejects = tmp_path / "good.csv", tmp_path / "rejects.jsonl"
+    text = "".join(f"{time},s,p{time % 3},file,read,{time % 2}\n" for time in range(100))
+    good.write_text("time,stream,entity,channel,kind,label\n" + text + "notatime,s,p,file,read,0\n" * 2)
+    assert "2 of 102 lines are malformed" in custodes("data", "describe", "--data", good).refusal
+    flags = ["--max-rejects", 0.05, "--rejects", rejects, "--json"]
+    assert json.loads(custodes("data", "describe", "--data", good, *flags).out)["rejected"] == 2
+    assert [json.loads(line)["line"] for line in rejects.read_text().splitlines()] == [102, 103]
+
+
+@pytest.mark.parametrize(
+    ("args", "line"),
+    [
+        (["split"], "data.path: no recording was named; give one with --data PATH, or a --preset"),
+        (["split", "--preset", "nope"], "--preset: unknown preset 'nope'; known: carbanak, nsl-kdd, quick, trace"),
+        (
+            ["split", "--preset", "quick", "--set", "rl.gamma=1"],
+            "--set rl.gamma=1: only settings of the data count here",
+        ),
+        (["split", "--preset", "quick", "--set", "data.splt=rows"], "data.splt: unknown setting; did you mean split?"),
+        (["split", "--preset", "quick", "--split", "odd"], "data.split: unknown value 'odd'; known: rows, blocks"),
+        (["describe", "--data", "none.csv"], "--data none.csv: no such file"),
+    ],
+)
+def test_refusals(args: list[str], line: str) -> None:
+    assert custodes("data", *args).refusal.startswith(line)
+
+
+def test_data_commands_load_no_torch() -> None:
+    code = (
+        "import sys; from custodes.cli.entry import run; "
+        f"code = run(['data', 'split', *{SYNTHETIC!r}, '--json']); print(code, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "0 False"
