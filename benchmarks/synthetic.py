@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Sequence
 
@@ -48,10 +49,10 @@ def split_parts(events: pl.DataFrame, method: str, seed: int) -> NDArray[np.int6
     """0 train, 1 validation, 2 test: 70 / 15 / 15 % of the rows by time, or of the entities at random."""
     if method == "temporal":
         place = np.arange(len(events)) / len(events)
-        return np.digitize(place, PARTS)
+        return np.asarray(np.digitize(place, PARTS))
     code = events["entity"].rank("dense").to_numpy() - 1
     draw = np.random.default_rng(seed).permutation(int(code.max()) + 1) / (int(code.max()) + 1)
-    return np.digitize(draw, PARTS)[code]
+    return np.asarray(np.digitize(draw, PARTS)[code])
 
 
 def best_threshold(labels: NDArray[np.int64], scores: NDArray[np.float64]) -> float:
@@ -69,7 +70,7 @@ def f1_score(labels: NDArray[np.int64], flagged: NDArray[np.bool_]) -> float:
 
 def tree_f1(features: NDArray[np.float32], labels: NDArray[np.int64], part: NDArray[np.int64], seed: int) -> float:
     """Test F1 of a boosted tree, its threshold tuned on validation."""
-    tree = HistGradientBoostingClassifier(max_iter=200, early_stopping=False, random_state=seed)
+    tree = HistGradientBoostingClassifier(max_iter=100, early_stopping=False, random_state=seed)
     tree.fit(features[part == 0], labels[part == 0])
     threshold = best_threshold(labels[part == 1], tree.predict_proba(features[part == 1])[:, 1])
     return f1_score(labels[part == 2], tree.predict_proba(features[part == 2])[:, 1] >= threshold)
@@ -113,9 +114,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     result = {}
     for stealth in options.stealth:
-        rows = [
-            measure(SyntheticConfig(stealth=stealth, seed=seed, events=options.events)) for seed in range(options.seeds)
-        ]
+        rows = []
+        for seed in range(options.seeds):
+            rows.append(measure(SyntheticConfig(stealth=stealth, seed=seed, events=options.events)))
+            print(f"stealth {stealth:g}, seed {seed}: {rows[-1]}", file=sys.stderr, flush=True)
         result[f"{stealth:g}"] = summary(rows)
     if options.json:
         print(json.dumps({"seeds": options.seeds, "events": options.events, "stealth": result}))

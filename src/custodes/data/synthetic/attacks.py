@@ -91,9 +91,9 @@ def attack_events(
 ) -> Events:
     """Turn the plan's stages into events.
 
-    A technique decides the kinds of events and their order. Size and object of each are those of a benign event of the same kind, and
-    runs of events are copied whole from the program that the acting process runs (more of them with more stealth), so that every
-    single event of an attack has a benign twin in the recording.
+    A technique decides the kinds of events and their order. Size and object of each are those of a benign event of the
+    same kind, and runs of events are copied whole from the program that the acting process runs (more of them with more
+    stealth), so that every single event of an attack has a benign twin in the recording.
 
     Args:
         config: Settings.
@@ -201,7 +201,7 @@ def _remote_objects(
     covered: NDArray[np.bool_],
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:
-    """Objects of the twins, but a campaign talks to one address and one name of its own throughout: ones that are benign elsewhere."""
+    """Objects of the twins, but a campaign talks to one address and one name throughout, benign elsewhere."""
     chosen = donors.events.object[row].copy()
     for kind in _REMOTE:
         symbols = [i for i, symbol in enumerate(SYMBOLS) if symbol.object_kind == kind]

@@ -122,9 +122,10 @@ class _Planner:
         if technique.actor == "foothold" and foothold >= self.processes.host.size:
             return foothold, foothold
         parent = foothold if foothold >= 0 else self._alive(host, time, [NAMES["service"]])
-        models = np.flatnonzero(np.isin(self.processes.program, wanted) & (self.processes.parent >= 0))
+        known = (self.last > 0) & (self.processes.parent >= 0)
+        models = np.flatnonzero(known & np.isin(self.processes.program, wanted))
         if not models.size:
-            models = np.flatnonzero(self.processes.parent >= 0)
+            models = np.flatnonzero(known)
         self.children.append(
             Child(
                 host=host,
@@ -138,7 +139,7 @@ class _Planner:
         return child, child
 
     def _alive(self, host: int, time: int, wanted: list[int]) -> int:
-        """A benign process of the host that is alive, of a wanted program if there is one; the host's first if none is."""
+        """A benign process of the host, alive, of a wanted program if there is one; the host's first if none is."""
         first = host * self.config.processes
         own = slice(first, first + self.config.processes)
         alive = (self.processes.start[own] < time) & (self.last[own] > time)
@@ -156,7 +157,7 @@ def plan_campaigns(
     Args:
         config: Settings.
         processes: The benign processes.
-        events: What they do.
+        events: What they do within the recording.
         malicious: Events that all campaigns together aim at.
         rng: Source of chance.
     """
@@ -175,6 +176,6 @@ def slowdown(stealth: float) -> float:
 
 
 def campaign_starts(count: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Spread campaigns evenly over the activity of the recording, as shares of its length, so that no period is free of them."""
+    """Spread campaigns evenly over the recording's activity, so that no period lacks them; shares of its length."""
     share = (np.arange(count) + rng.random(count)) / max(count, 1)
     return np.clip(working_hours(share), 0.005, 0.97)

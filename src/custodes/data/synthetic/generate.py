@@ -23,15 +23,16 @@ EPOCH_NS = 1_767_571_200_000_000_000
 def generate(config: SyntheticConfig) -> pl.DataFrame:
     """Make a recording with true labels.
 
-    The hosts are interleaved as a collector would receive them: rows are in the order of time over all hosts, and times within a host
-    are strictly increasing. Nothing depends on anything but the settings.
+    The hosts are interleaved as a collector would receive them: rows are in the order of time over all hosts, and times
+    within a host are strictly increasing. Nothing depends on anything but the settings.
 
     Args:
         config: Settings; the number of events is met within about 10 %.
 
     Returns:
-        The columns of `custodes.data.schema.EVENT_SCHEMA`. Every process but the first of each host has a parent whose event of
-        starting it comes before its own first event. `phase` is the ATT&CK tactic of a malicious event and "" of a benign one.
+        The columns of `custodes.data.schema.EVENT_SCHEMA`. Every process but the first of each host has a parent whose
+        event of starting it comes before its own first event. `phase` is the ATT&CK tactic of a malicious event and ""
+        of a benign one.
 
     Raises:
         CustodesError: A setting is out of its range.
@@ -41,12 +42,13 @@ def generate(config: SyntheticConfig) -> pl.DataFrame:
     machine, objects = build_machine(), build_objects()
     malicious = round(config.events * config.threat_rate) if config.campaigns else 0
     processes, benign = build_population(config, machine, objects, malicious, rng)
-    plan = plan_campaigns(config, processes, benign, malicious, rng) if malicious else Plan(actions=(), children=())
+    recorded = benign.take(benign.time < SPAN)
+    plan = plan_campaigns(config, processes, recorded, malicious, rng) if malicious else Plan(actions=(), children=())
     processes, phase = _join_children(processes, plan)
     parts = [benign, starts_of(processes, phase)]
     if plan.actions:
-        parts.append(start_ups(plan, processes, benign))
-        parts.append(attack_events(config, plan, processes, benign, rng))
+        parts.append(start_ups(plan, processes, recorded))
+        parts.append(attack_events(config, plan, processes, recorded, rng))
     events = concatenate(parts)
     events = concatenate([events, _ends(processes, events, phase, rng)])
     return _table(processes, _in_order(processes, events), objects)

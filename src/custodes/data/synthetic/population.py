@@ -64,7 +64,8 @@ def build_population(
         rng: Source of chance.
 
     Returns:
-        The processes, host after host and by start within each host, and their events, process after process and by time.
+        The processes, host after host and by start within each host, and their events, process after process and by
+        time.
     """
     host, program, start = _draw_starts(config, rng)
     total, root = host.size, np.arange(host.size) % config.processes == 0
@@ -105,13 +106,15 @@ def _draw_programs(
     weight = role[host % len(ROLES)] * np.exp(moment[:, None] * trend)
     upper = np.cumsum(weight, axis=1)
     chosen = (rng.random(host.size)[:, None] * upper[:, -1:] > upper).sum(axis=1)
-    return np.minimum(chosen, len(PROGRAMS) - 1).astype(np.int64)
+    drawn: NDArray[np.int64] = np.minimum(chosen, len(PROGRAMS) - 1).astype(np.int64)
+    return drawn
 
 
 def _draw_lengths(program: NDArray[np.int64], total: int, rng: np.random.Generator) -> NDArray[np.int64]:
     mean = np.array([p.length for p in PROGRAMS])[program]
     weight = mean * np.exp(0.7 * rng.standard_normal(program.size))
-    return np.maximum(np.rint(weight * (total / weight.sum())), _FEWEST).astype(np.int64)
+    length: NDArray[np.int64] = np.maximum(np.rint(weight * (total / weight.sum())), _FEWEST).astype(np.int64)
+    return length
 
 
 def _draw_images(program: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
@@ -138,7 +141,7 @@ def _draw_parents(
     last: NDArray[np.int64],
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:
-    """Pick a parent among the host's earlier processes that are alive and may start this program, else the first one."""
+    """Pick a parent among the host's earlier processes, alive and able to start this program, else the first one."""
     may = np.array([[parent.name in child.parents for child in PROGRAMS] for parent in PROGRAMS])
     number = np.arange(program.size)
     rank = number % config.processes

@@ -1,4 +1,4 @@
-"""What a campaign can do: for each ATT&CK tactic, loops of events that benign programs know singly but not in this order."""
+"""What a campaign can do: for each ATT&CK tactic, loops of events that are benign singly but not in this order."""
 
 from __future__ import annotations
 
