@@ -13,6 +13,7 @@ import polars as pl
 
 from custodes.data.config import DataConfig
 from custodes.data.dataset import Dataset, codes
+from custodes.data.dealing import deal, level, loose_order, number_blocks
 from custodes.data.schema import BENIGN, MALICIOUS, PART
 from custodes.errors import CustodesError
 
@@ -20,9 +21,6 @@ PartName = Literal["train", "validation", "test"]
 PARTS: Final[tuple[PartName, ...]] = ("train", "validation", "test")
 RATE_TOLERANCE: Final = 0.005
 """Difference of a part's threat rate from the whole's that split `blocks` stays under or warns about (0.5 points)."""
-_STRATUM: Final = 20
-_SWAPS: Final = 50
-_CANDIDATES: Final = 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,83 +137,17 @@ def _blocks(dataset: Dataset, config: DataConfig, rng: np.random.Generator) -> _
     stream = codes(dataset.events, "stream")
     order = np.argsort(stream, kind="stable")
     block = np.empty(len(dataset), np.int64)
-    block[order] = _number_blocks(stream[order], config.block_events)
+    block[order] = number_blocks(stream[order], config.block_events)
     labels = dataset.labels
     count = int(block.max()) + 1 if len(block) else 0
     size = np.bincount(block, minlength=count)
     threats = np.bincount(block, weights=labels == MALICIOUS, minlength=count)
     known = np.bincount(block, weights=(labels == MALICIOUS) | (labels == BENIGN), minlength=count)
     rate = threats / np.maximum(known, 1)
-    side = _deal(size, _loose_order(rate, rng), np.array(config.fractions), np.zeros(3))
+    side = deal(size, loose_order(rate, rng), np.array(config.fractions), np.zeros(3))
     whole = threats.sum() / max(known.sum(), 1)
-    part = _level(side, threats - whole * known, size)[block]
+    part = level(side, threats - whole * known, size)[block]
     return part, _uneven(labels, part)
-
-
-def _number_blocks(stream: np.ndarray, length: int) -> np.ndarray:
-    """Number contiguous runs of at most `length` rows that stay within a stream; `stream` is sorted."""
-    starts = np.flatnonzero(np.diff(stream, prepend=-1))
-    within = np.arange(len(stream)) - np.repeat(starts, np.diff(np.append(starts, len(stream))))
-    return np.cumsum(within % length == 0) - 1
-
-
-def _loose_order(value: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Indices by falling value, shuffled within runs of `_STRATUM`, so that the seed matters and strata stay alike."""
-    order = np.lexsort((rng.random(len(value)), -value))
-    run = np.arange(len(value)) // _STRATUM
-    shuffled: np.ndarray = order[np.lexsort((rng.random(len(value)), run))]
-    return shuffled
-
-
-def _deal(weight: np.ndarray, order: np.ndarray, fractions: np.ndarray, held: np.ndarray) -> np.ndarray:
-    """Give each item in turn to the part that lacks the most of its share of the weight dealt so far.
-
-    Args:
-        weight: Weight of each item, [K], at least 0.
-        order: Items in the order of dealing, int [K].
-        fractions: Share of each part, [3].
-        held: Weight that the parts hold before, [3]; brought up to date in place.
-
-    Returns:
-        Part of each item, int8 [K].
-    """
-    side = np.zeros(len(weight), np.int8)
-    total = float(held.sum())
-    for item in order:
-        total += float(weight[item])
-        lack = np.where(fractions > 0, fractions * total - held, -np.inf)
-        side[item] = int(np.argmax(lack))
-        held[side[item]] += weight[item]
-    return side
-
-
-def _level(side: np.ndarray, excess: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """Swap blocks of about one size between parts while that brings the parts' threat rates closer to the whole's.
-
-    Args:
-        side: Part of each block, int8 [K].
-        excess: Threats of each block beyond those that the whole's rate gives it, [K].
-        size: Records of each block, [K].
-
-    Returns:
-        Part of each block after the swaps, int8 [K].
-    """
-    side = side.copy()
-    for _ in range(_SWAPS):
-        total = np.bincount(side, weights=excess, minlength=3)
-        high, low = int(np.argmax(total)), int(np.argmin(total))
-        givers, takers = np.flatnonzero(side == high)[:_CANDIDATES], np.flatnonzero(side == low)[:_CANDIDATES]
-        if not len(givers) or not len(takers):
-            break
-        # Moving `gain` from the highest to the lowest part is best at half of their difference.
-        gain = excess[givers][:, None] - excess[takers][None, :]
-        miss = np.abs(gain - (total[high] - total[low]) / 2)
-        miss[np.abs(size[givers][:, None] - size[takers][None, :]) > 0.05 * size.max()] = np.inf
-        give, take = np.unravel_index(int(np.argmin(miss)), miss.shape)
-        if miss[give, take] >= (total[high] - total[low]) / 2:
-            break
-        side[givers[give]], side[takers[take]] = low, high
-    return side
 
 
 def _uneven(labels: np.ndarray, part: np.ndarray) -> tuple[str, ...]:
@@ -285,9 +217,9 @@ def _entity(dataset: Dataset, config: DataConfig, rng: np.random.Generator) -> _
     fractions = np.array(config.fractions)
     side = np.zeros(len(size), np.int8)
     guilty, clean = np.flatnonzero(threats > 0), np.flatnonzero((threats == 0) & (size > 0))
-    side[guilty] = _deal(threats[guilty], _loose_order(threats[guilty], rng), fractions, np.zeros(3))
+    side[guilty] = deal(threats[guilty], loose_order(threats[guilty], rng), fractions, np.zeros(3))
     held = np.bincount(side[guilty], weights=size[guilty], minlength=3).astype(np.float64)
-    side[clean] = _deal(size[clean], _loose_order(size[clean], rng), fractions, held)
+    side[clean] = deal(size[clean], loose_order(size[clean], rng), fractions, held)
     part = side[entity]
     return _attach(dataset, part, acting), ()
 

@@ -98,7 +98,7 @@ class CdmState:
         """Take one record in.
 
         Args:
-            line: A decoded TCCDMDatum; unions in the JSON encoding of Avro, or bare as fastavro gives them with a
+            line: A decoded TCCDMDatum; unions in the JSON encoding of Avro, or as fastavro gives them, with a
                 record's type in `datum` as its only key.
 
         Returns:
@@ -114,7 +114,7 @@ class CdmState:
         if not full_name.startswith(_NAMESPACE) or not isinstance(record, dict):
             raise MalformedRecordError(f"datum is a {full_name[:60]!r}, not a record of {_NAMESPACE}cdm18 to cdm20")
         name = full_name.rpartition(".")[2]
-        host = _identifier(line.get("hostId"))
+        host = _identifier(_value(line, "hostId"))
         if name == "Event":
             return self._event(record, host)
         if name == "Subject":
@@ -227,8 +227,10 @@ def _keep(table: dict[str, _Subject] | dict[str, _Object], key: str, value: _Sub
 
 
 def _value(record: Record, name: str) -> object:
-    """Field of a record; a union in the JSON encoding of Avro, {"long": 1}, counts as what it holds."""
+    """Field of a record; a union, in JSON {"long": 1} and from fastavro (type name, value), counts as what it holds."""
     value = record.get(name)
+    if isinstance(value, tuple):
+        return value[1]
     if isinstance(value, dict) and len(value) == 1:
         ((branch, inner),) = value.items()
         if branch in _BRANCHES or branch.startswith(_NAMESPACE):
@@ -247,8 +249,6 @@ def _identifier(value: object) -> str:
     """UUID as 32 hexadecimal digits, or as it stands when it is not one; empty for none."""
     if isinstance(value, bytes):
         return value.hex()
-    if isinstance(value, dict) and len(value) == 1:
-        return _identifier(next(iter(value.values())))
     return value.replace("-", "").lower() if isinstance(value, str) else ""
 
 

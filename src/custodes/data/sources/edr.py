@@ -49,7 +49,7 @@ EXTENSIONS: Final[dict[str, tuple[str, ...]]] = {
 
 def _to_events(frame: pl.LazyFrame) -> pl.LazyFrame:
     places = {f"place_{place.replace(' ', '_')}": (pl.col("obj_place") == place).cast(pl.Int8) for place in PLACES}
-    endings = {f"ext_{name}": pl.col("obj_ext").is_in(known).cast(pl.Int8) for name, known in EXTENSIONS.items()}
+    endings = {f"ext_{name}": pl.col("obj_ext").is_in(list(known)).cast(pl.Int8) for name, known in EXTENSIONS.items()}
     return frame.select(
         time=pl.col("ts_us") * 1000,
         entity=pl.col("proc"),

@@ -104,9 +104,11 @@ def _open_text(spec: FileSpec, is_json: bool, log: RejectLog) -> Reading:
     first = next(chunks, None)
     if first is None:
         raise CustodesError("no line in the file", where=str(spec.path), fix="name another file")
-    names = first.names
     if not first.lines:
+        _log(spec, log, first.bad)
         log.check(where=str(spec.path))
+        raise CustodesError("no well-formed line at its start", where=str(spec.path), fix="name another file")
+    names = first.names
     rest = chain([first], chunks)
     if spec.source == "cdm" or (spec.source == "auto" and is_json and "datum" in names):
         return _reading(spec, "cdm", True, _cdm_batches(spec, _json_records(rest), "line", log))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 from typing import IO, Final, Literal, cast
 
@@ -64,13 +64,15 @@ class Chunk:
         """Column name to values, [K] each: strings in CSV, any JSON value in JSON lines (None where absent)."""
         if not self.typed:
             return self.fields
-        names = dict.fromkeys(name for row in self.rows for name in row)
-        return {name: [row.get(name) for row in self.rows] for name in names}
+        merged: dict[str, object] = {}
+        for row in self.rows:
+            merged.update(row)
+        return {name: list(map(dict.get, self.rows, repeat(name))) for name in merged}
 
     @cached_property
     def names(self) -> frozenset[str]:
         """Names of the columns."""
-        return frozenset(self.fields) if not self.typed else frozenset(name for row in self.rows for name in row)
+        return frozenset(self.columns)
 
 
 @contextmanager

@@ -166,10 +166,11 @@ def _short(value: object) -> str:
 
 def _from_json(name: str, values: list[object], kind: pl.DataType) -> tuple[pl.Series, list[int]]:
     allowed = _JSON_TYPES[type(kind)] | {type(None)}
+    wrong: list[int] = []
+    clean = values
     if not set(map(type, values)) <= allowed:
-        values = [value if type(value) in allowed else _WRONG for value in values]
-    wrong = [row for row, value in enumerate(values) if value is _WRONG]
-    clean = [None if value is _WRONG else value for value in values] if wrong else values
+        wrong = [row for row, value in enumerate(values) if type(value) not in allowed]
+        clean = [value if type(value) in allowed else None for value in values]
     if kind == pl.String:
         clean = [str(value) if type(value) is int else value for value in clean]
     column = pl.Series(name, clean, dtype=kind, strict=False)
@@ -177,9 +178,6 @@ def _from_json(name: str, values: list[object], kind: pl.DataType) -> tuple[pl.S
         given = pl.Series([value is not None for value in clean])
         wrong += (column.is_null() & given).arg_true().to_list()
     return column, wrong
-
-
-_WRONG: Final = object()
 
 
 def _from_text(name: str, values: list[object], kind: pl.DataType) -> tuple[pl.Series, list[int]]:
