@@ -51,7 +51,7 @@ def test_further_keys_are_optional_and_checked() -> None:
         action_shares=[[0.7, 0.1, 0.1, 0.1], [1, 0, 0, 0]],
         grad_norm=[0.1, "inf"],
         learning_rate=1e-3,
-        value_loss_floor_method="nearest neighbours",
+        value_loss_update=0.5,
         eval_precision=None,
     )
     assert decode_line(json.dumps(full), strict=True) == validate_line(full)
@@ -66,7 +66,7 @@ def test_further_keys_are_optional_and_checked() -> None:
         ({"iteration": 1.5}, "iteration"),
         ({"kl": "large"}, "kl"),
         ({"tp": -3}, "tp"),
-        ({"value_loss_floor_method": 3}, "value_loss_floor_method"),
+        ({"value_loss_update": "much"}, "value_loss_update"),
     ],
 )
 def test_wrong_values_are_one_line(change: dict[str, Any], says: str) -> None:

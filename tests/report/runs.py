@@ -101,7 +101,6 @@ def metrics_line(iteration: int, iterations: int, rng: np.random.Generator) -> d
         "epochs_run": 4,
         "return_mean": 0.4 + noise[0],
         "return_std": 3.2 + noise[1],
-        "value_loss_floor_method": "cross-fitted regression, folds by lane",
         "eval_precision": min(1.0, f1 + 0.05) if evaluated else None,
         "eval_recall": f1 if evaluated else None,
         "eval_reward_per_decision": 1.4 * f1 if evaluated else None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import jinja2
 
 from custodes.bft.votes import ACTIONS, tolerated
-from custodes.evaluate.run_schema import MetricsLine
 from custodes.report.checks import floor_ratio, warnings_of
 from custodes.report.curves import learning_curves
 from custodes.report.files import RunFiles, read_run
@@ -71,7 +69,6 @@ def render(run: RunFiles) -> str:
         actions=ACTIONS,
         figures=[figure for figure in figures if figure.chart is not None],
         undrawn=[figure.title for figure in figures if figure.chart is None],
-        floor_method=_floor_method(run.metrics),
         findings=run.findings,
         evidence=_evidence,
         settings=settings_of(run.config),
@@ -129,10 +126,6 @@ def _duration(seconds: float | None) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def _floor_method(metrics: Sequence[MetricsLine]) -> str:
-    return next((line.value_loss_floor_method for line in reversed(metrics) if line.value_loss_floor_method), "")
 
 
 def _evidence(evidence: dict[str, Any]) -> str:

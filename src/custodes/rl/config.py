@@ -22,7 +22,7 @@ class LearnerConfig:
     """Width of the layer before the cell; 0 feeds the inputs straight to the cell."""
     hidden: int = 64
     """Width of the cell, 1 or more."""
-    rollout: int = 128
+    rollout: int = 64
     """Steps that each slot plays per iteration, 1 or more."""
     chunk: int = 16
     """Longest sequence that gradients flow through, in steps; 0 is the whole rollout."""
@@ -36,7 +36,7 @@ class LearnerConfig:
     """Lambda of TD(lambda) and GAE, 0 (one-step) to 1 (Monte Carlo)."""
     returns: Literal["mc", "td0", "td-lambda", "gae"] = "gae"
     """How value targets and advantages are formed (rl/returns.py)."""
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     """Adam step size at the start, above 0."""
     learning_rate_end: float = 1e-4
     """Adam step size when the decision budget is spent; linear in between."""
@@ -48,7 +48,7 @@ class LearnerConfig:
     """Weight of the value loss (normalised units), 0 or more."""
     value_clip: float = 0.0
     """Clip range of the value change in normalised units; 0 turns it off."""
-    entropy_coefficient: float = 0.02
+    entropy_coefficient: float = 0.03
     """Weight of the entropy bonus at the start, 0 or more."""
     entropy_coefficient_end: float = 0.001
     """Weight of the entropy bonus from `entropy_decay` of the budget on; linear before."""
