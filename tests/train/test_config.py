@@ -148,6 +148,8 @@ def test_a_prefix_stands_before_the_key() -> None:
         {"train": {"device": "tpu"}},
         {"train": {"threads": 0}},
         {"env": {"lanes": "diagonal"}},
+        {"env": {"slots": 0}},
+        {"env": {"window": -1}},
         {"data": {"split": "none"}},
     ],
 )

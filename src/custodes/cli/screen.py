@@ -33,6 +33,11 @@ class Screen:
         self._stack.__exit__(kind, error, at)
 
     @property
+    def began(self) -> bool:
+        """Whether the training got as far as its first iteration."""
+        return self._progress is not None
+
+    @property
     def interrupted(self) -> bool:
         """Whether the user stopped the training before its end."""
         return self._request.asked and self._done < self._budget

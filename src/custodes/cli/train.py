@@ -81,10 +81,18 @@ def _continue(path: Path, data: Path | None, changes: list[str]) -> None:
     from custodes.cli.screen import Screen
     from custodes.train import loop
 
-    if config != run.config:
+    changed = config != run.config
+    if changed:
         update_config(run, config)
-    with Screen() as screen:
-        run = loop.resume(path, screen.watcher())
+    screen = Screen()
+    try:
+        with screen:
+            loop.resume(path, screen.watcher())
+    except BaseException:
+        if changed and not screen.began:
+            # Refused before the first iteration, such as for other data: the run is as it was.
+            update_config(run, run.config)
+        raise
     _finish(run, screen)
 
 

@@ -171,8 +171,8 @@ def _refusal(what: str, place: str, kind: Any, where: str) -> CustodesError:
     if choice:
         options = ", ".join(str(option) for option in typing.get_args(kind))
         return CustodesError(f"unknown value {choice[1]}", where=_at(where, place), fix=f"known: {options}")
-    first = re.match(r"^\w+", what)
-    if dataclasses.is_dataclass(kind) and first and first[0] in {field.name for field in dataclasses.fields(kind)}:
+    first = re.match(r"^(\w+)[\w.]*", what)
+    if dataclasses.is_dataclass(kind) and first and first[1] in {field.name for field in dataclasses.fields(kind)}:
         place = _join(place, first[0])
     return CustodesError(what, where=_at(where, place), fix="change it and try again")
 
