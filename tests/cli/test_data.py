@@ -84,6 +84,30 @@ def test_convert_and_read_again(tmp_path: Path) -> None:
     assert described[0]["counts"] == described[1]["counts"]
 
 
+def test_audit() -> None:
+    result = json.loads(custodes("data", "audit", *SYNTHETIC, "--no-trees", "--json").out)
+    assert (result["dataset"], result["split"]) == ("synthetic", "entity")
+    assert all(set(finding) == {"name", "severity", "what", "evidence"} for finding in result["findings"])
+    assert not any(finding["name"] == "trees" for finding in result["findings"])
+    text = custodes("data", "audit", *SYNTHETIC, "--split", "rows", "--no-trees").out
+    assert text.startswith("synthetic, split rows: ")
+    assert all(finding["name"] in text for finding in result["findings"])
+
+
+def test_audit_of_a_run_is_in_its_report(a_run: Path, tmp_path: Path) -> None:
+    done = custodes("data", "audit", "--run", a_run, "--no-trees", "--json")
+    assert (done.code, done.err) == (0, "")
+    assert json.loads(done.out) == json.loads((a_run / "audit.json").read_text())
+    assert custodes("report", a_run).code == 0
+    assert json.loads(done.out)["findings"][0]["name"] in (a_run / "report.html").read_text()
+    other = tmp_path / "other.parquet"
+    assert custodes("data", "convert", other, *SYNTHETIC, "--set", "data.synthetic.seed=9").code == 0
+    refused = custodes("data", "audit", "--run", a_run, "--data", other)
+    assert "not the data that the run was trained on" in refused.refusal
+    assert "leave out all flags" in custodes("data", "audit", "--run", a_run, "--preset", "quick").refusal
+    assert json.loads(done.out) == json.loads((a_run / "audit.json").read_text())
+
+
 def test_rejects_are_kept(tmp_path: Path) -> None:
     good, rejects = tmp_path / "good.csv", tmp_path / "rejects.jsonl"
     text = "".join(f"{time},s,p{time % 3},file,read,{time % 2}\n" for time in range(100))

@@ -113,6 +113,45 @@ def split_recording(
         (say if as_json else print_line)(f"Note: {warning}.")
 
 
+@app.command("audit")
+def audit(
+    preset: PresetOption = None,
+    data: DataOption = None,
+    run: Annotated[
+        Path | None, typer.Option("--run", metavar="RUN", help="Audit this run's data and write RUN/audit.json.")
+    ] = None,
+    method: SplitOption = None,
+    trees: Annotated[bool, typer.Option("--trees/--no-trees", help="Fit boosted trees too (slow).")] = True,
+    changes: SetOption = None,
+    max_rejects: MaxRejectsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what to know about a recording and its split before believing a score on it."""
+    from custodes.cli.locate import find_data
+    from custodes.cli.output import print_json
+    from custodes.data import load, split
+    from custodes.data.audit import audit as audit_data
+
+    overrides = settings(changes, max_rejects=max_rejects, data__split=method)
+    if run is None:
+        config = _config(preset, data, overrides)
+    elif preset is not None or overrides:
+        raise CustodesError("a run has its own settings", where=f"--run {run}", fix="leave out all flags but --data")
+    else:
+        config = find_data(_run_data(run), data)
+    dataset = load(config)
+    if run is not None:
+        _refuse_other_data(run, dataset.digest)
+    findings = audit_data(dataset, split(dataset, config), config, trees=trees)
+    result = {"dataset": dataset.name, "split": config.split, "findings": [asdict(finding) for finding in findings]}
+    if run is not None:
+        _write_audit(run, result)
+    if as_json:
+        print_json(result)
+    else:
+        _show_findings(result)
+
+
 @app.command("convert")
 def convert(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Parquet file to write.", show_default=False)],
@@ -136,6 +175,40 @@ def convert(
         print_line(
             f"{done.records:,} records of source {done.source} written to {done.path}; {done.rejected:,} rejected"
         )
+
+
+def _run_data(run: Path) -> DataConfig:
+    """Settings of a run's data. Reading a run loads torch; nothing else here does."""
+    from custodes.train.run_folder import open_run
+
+    return open_run(run).config.data
+
+
+def _refuse_other_data(run: Path, digest: str) -> None:
+    """An audit of other data would be shown in the run's report as if it were of its own."""
+    from custodes.train.run_folder import open_run
+
+    if open_run(run).digest != digest:
+        raise CustodesError(
+            "this is not the data that the run was trained on", where=str(run), fix="give the original with --data"
+        )
+
+
+def _write_audit(run: Path, result: Mapping[str, Any]) -> None:
+    """Put the findings where the run's report looks for them."""
+    from custodes.train.atomic import write_atomic
+    from custodes.train.jsontext import json_line
+
+    write_atomic(run / "audit.json", (json_line(result) + "\n").encode())
+
+
+def _show_findings(result: Mapping[str, Any]) -> None:
+    """Print findings for people, a paragraph each."""
+    from custodes.cli.output import print_line
+
+    print_line(f"{result['dataset']}, split {result['split']}: {len(result['findings'])} findings")
+    for finding in result["findings"]:
+        print_line(f"\n{finding['severity'].upper()}  {finding['name']}\n  {finding['what']}")
 
 
 def _found(row: Mapping[str, Any]) -> str:
