@@ -98,3 +98,35 @@ def test_folds_are_whole_lanes_of_about_equal_size() -> None:
 
 def test_one_lane_cannot_be_cross_fitted() -> None:
     assert value_loss_floor(torch.randn(10), torch.zeros(10), torch.randn(10, 2), torch.zeros(10).long()) is None
+
+
+def test_equals_explicit_cross_fitting() -> None:
+    """Against scikit-learn's ridge, fold by fold, with the same folds and penalties."""
+    import numpy as np
+    from sklearn.linear_model import Ridge
+
+    from custodes.rl.floor import PENALTIES
+
+    g = torch.Generator().manual_seed(4)
+    known = torch.randn(300, 6, generator=g) @ torch.randn(6, 6, generator=g)
+    target = known[:, 0] - 0.3 * known[:, 3] + torch.randn(300, generator=g)
+    value = 0.5 * known[:, 0]
+    lane = torch.arange(300) // 12
+    fold = lane_folds(lane)
+    assert fold is not None
+    x = (known.double() - known.double().mean(0)) / known.double().std(0, correction=0)
+    best = np.inf
+    for answer in (target, target - value):
+        y = answer.double().numpy()
+        for penalty in (*PENALTIES, None):
+            error = 0.0
+            for k in range(int(fold.max()) + 1):
+                out = (fold == k).numpy()
+                if penalty is None:
+                    prediction = np.full(int(out.sum()), y[~out].mean())
+                else:
+                    model = Ridge(alpha=penalty * float((~out).sum())).fit(x.numpy()[~out], y[~out])
+                    prediction = model.predict(x.numpy()[out])
+                error += float(((y[out] - prediction) ** 2).sum())
+            best = min(best, error / len(y))
+    assert value_loss_floor(target, value, known, lane) == pytest.approx(best, rel=1e-6)

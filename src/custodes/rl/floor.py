@@ -45,16 +45,13 @@ def value_loss_floor(target: Tensor, value: Tensor, known: Tensor, lane: Tensor)
     fold = lane_folds(lane)
     if fold is None:
         return None
-    features = _standardised(known.double())
-    answers = torch.stack((target.double(), (target - value).double()), dim=1)
-    moments = [_moments(features[fold == k], answers[fold == k]) for k in range(int(fold.max()) + 1)]
-    total = tuple(sum(parts[1:], start=parts[0]) for parts in zip(*moments, strict=True))
-    errors = torch.zeros(len(PENALTIES) + 1, 2, dtype=torch.float64, device=target.device)
-    for k, held_out in enumerate(moments):
-        rows = fold == k
-        gram, cross, size = (t - h for t, h in zip(total, held_out, strict=True))
-        errors += _squared_errors(features[rows], answers[rows], gram, cross, float(size))
-    return float(errors.min()) / target.numel()
+    answers = torch.stack((target, target - value), dim=1).double()
+    rows = torch.cat((_standardised(known.double()), answers), dim=1)
+    by_fold = rows[fold.argsort(stable=True)].split(torch.bincount(fold).tolist())
+    moments = [part.t() @ part for part in by_fold]
+    total = torch.stack(moments).sum(0)
+    errors = torch.stack([_squared_errors(total - held_out, held_out) for held_out in moments]).sum(0)
+    return max(float(errors.min()), 0.0) / target.numel()
 
 
 def lane_folds(lane: Tensor) -> Tensor | None:
@@ -78,23 +75,29 @@ def _standardised(known: Tensor) -> Tensor:
     return torch.cat((known.new_ones(len(known), 1), centred[:, varies] / deviation[varies]), dim=1)
 
 
-def _moments(features: Tensor, answers: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Gram matrix, cross moments and row count: all that ridge regression needs of a fold."""
-    return features.t() @ features, features.t() @ answers, features.new_tensor(float(len(features)))
+def _squared_errors(fitted: Tensor, held_out: Tensor) -> Tensor:
+    """Summed squared errors on a held-out fold of the ridge path fitted on the others, from second moments alone.
 
+    Args:
+        fitted: Float64 [1 + p + 2, 1 + p + 2], moments (rows' products) of [1, features, answers] on the other folds.
+        held_out: The same on the held-out fold.
 
-def _squared_errors(features: Tensor, answers: Tensor, gram: Tensor, cross: Tensor, size: float) -> Tensor:
-    """[penalties + 1, 2] summed squared errors on held-out rows of the path fitted on the other folds."""
-    mean = cross[0] / size  # The intercept is not penalised.
-    slopes_gram = gram[1:, 1:] - torch.outer(gram[1:, 0], gram[0, 1:]) / size
-    slopes_cross = cross[1:] - torch.outer(gram[1:, 0], mean)
-    spectrum, basis = torch.linalg.eigh(slopes_gram)
-    projected = basis.t() @ slopes_cross
-    centre = gram[1:, 0] / size
-    rotated = (features[:, 1:] - centre) @ basis
-    residual = answers - mean
-    errors = [residual.square().sum(0)]
+    Returns:
+        [penalties + 1, 2], by answer; the first row is the intercept alone.
+    """
+    p = len(fitted) - 3
+    size, means = fitted[0, 0], fitted[0] / fitted[0, 0]
+    # The intercept is not penalised: centre both folds' moments on the fitted means.
+    centred = fitted - size * torch.outer(means, means)
+    here = held_out - torch.outer(held_out[0], means) - torch.outer(means, held_out[0])
+    here = here + held_out[0, 0] * torch.outer(means, means)
+    spectrum, basis = torch.linalg.eigh(centred[1 : 1 + p, 1 : 1 + p])
+    projected = basis.t() @ centred[1 : 1 + p, 1 + p :]
+    gram = basis.t() @ here[1 : 1 + p, 1 : 1 + p] @ basis
+    cross = basis.t() @ here[1 : 1 + p, 1 + p :]
+    squares = here[1 + p :, 1 + p :].diagonal()
+    errors = [squares]
     for penalty in PENALTIES:
         slopes = projected / (spectrum.clamp(min=0.0)[:, None] + penalty * size)
-        errors.append((residual - rotated @ slopes).square().sum(0))
+        errors.append(squares - 2.0 * (slopes * cross).sum(0) + (slopes * (gram @ slopes)).sum(0))
     return torch.stack(errors)

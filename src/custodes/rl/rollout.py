@@ -77,10 +77,11 @@ def begin(policy: Policy, env: VectorEnv) -> Position:
 
 def sample(logits: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Actions [B, A] drawn from [B, A, actions] logits and their log-probabilities (Gumbel-max)."""
-    uniform = torch.rand(logits.shape, generator=generator, device=logits.device, dtype=logits.dtype)
-    action = (logits - (-uniform.clamp(min=1e-20).log()).log()).argmax(-1)
-    log_probability = logits.log_softmax(-1).gather(-1, action[..., None])[..., 0]
-    return action, log_probability
+    log_all = logits.log_softmax(-1)
+    # A Gumbel draw is -log of an exponential one; the floor keeps a draw of 0 from lifting a masked action.
+    exponential = torch.empty_like(log_all).exponential_(generator=generator).clamp_(min=1e-30)
+    action = (log_all - exponential.log_()).argmax(-1)
+    return action, log_all.gather(-1, action[..., None])[..., 0]
 
 
 @torch.no_grad()
