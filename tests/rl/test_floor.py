@@ -129,4 +129,4 @@ def test_equals_explicit_cross_fitting() -> None:
                     prediction = model.predict(x.numpy()[out])
                 error += float(((y[out] - prediction) ** 2).sum())
             best = min(best, error / len(y))
-    assert value_loss_floor(target, value, known, lane) == pytest.approx(best, rel=1e-6)
+    assert value_loss_floor(target, value, known, lane) == pytest.approx(best, rel=1e-4)

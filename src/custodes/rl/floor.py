@@ -25,6 +25,8 @@ from torch import Tensor
 
 PENALTIES: Final = tuple(10.0**k for k in range(-4, 4))
 """Ridge penalties, as multiples of the number of rows times the mean feature variance (features are standardised)."""
+VARIES: Final = 1e-6
+"""Variance below which a feature counts as constant."""
 FOLDS: Final = 5
 """Folds of whole lanes; fewer when there are fewer lanes."""
 
@@ -45,11 +47,11 @@ def value_loss_floor(target: Tensor, value: Tensor, known: Tensor, lane: Tensor)
     fold = lane_folds(lane)
     if fold is None:
         return None
-    answers = torch.stack((target, target - value), dim=1).double()
-    rows = torch.cat((_standardised(known.double()), answers), dim=1)
+    ones = torch.ones_like(target)
+    rows = torch.column_stack((ones, known.float(), target, target - value))
     by_fold = rows[fold.argsort(stable=True)].split(torch.bincount(fold).tolist())
-    moments = [part.t() @ part for part in by_fold]
-    total = torch.stack(moments).sum(0)
+    moments = _standardised(torch.stack([part.t() @ part for part in by_fold]).double())
+    total = moments.sum(0)
     errors = torch.stack([_squared_errors(total - held_out, held_out) for held_out in moments]).sum(0)
     return max(float(errors.min()), 0.0) / target.numel()
 
@@ -67,12 +69,17 @@ def lane_folds(lane: Tensor) -> Tensor | None:
     return torch.where(lap % 2 == 0, seat, folds - 1 - seat)[number]
 
 
-def _standardised(known: Tensor) -> Tensor:
-    """Columns to mean 0 and deviation 1 with a leading 1; columns that do not vary are dropped."""
-    centred = known - known.mean(0)
-    deviation = centred.square().mean(0).sqrt()
-    varies = deviation > 1e-6
-    return torch.cat((known.new_ones(len(known), 1), centred[:, varies] / deviation[varies]), dim=1)
+def _standardised(moments: Tensor) -> Tensor:
+    """Moments [folds, 1 + p + 2, ...] as if the features had deviation 1; features that do not vary are dropped."""
+    total = moments.sum(0)
+    size = total[0, 0]
+    variance = total.diagonal() / size - (total[0] / size) ** 2
+    features = torch.zeros(len(total), dtype=torch.bool, device=total.device)
+    features[1:-2] = variance[1:-2] > VARIES
+    keep = features.clone()
+    keep[0] = keep[-2:] = True
+    scale = torch.where(features, variance.clamp(min=VARIES).rsqrt(), 1.0)[keep]
+    return moments[:, keep][:, :, keep] * torch.outer(scale, scale)
 
 
 def _squared_errors(fitted: Tensor, held_out: Tensor) -> Tensor:
