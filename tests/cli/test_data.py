@@ -89,8 +89,12 @@ def test_audit() -> None:
     assert (result["dataset"], result["split"]) == ("synthetic", "entity")
     assert all(set(finding) == {"name", "severity", "what", "evidence"} for finding in result["findings"])
     assert not any(finding["name"] == "trees" for finding in result["findings"])
-    text = custodes("data", "audit", *SYNTHETIC, "--split", "rows", "--no-trees").out
-    assert text.startswith("synthetic, split rows: ")
+    assert result["findings"]
+    text = custodes("data", "audit", *SYNTHETIC, "--no-trees").out
+    assert text.startswith("synthetic, split entity: ")
+    assert custodes("data", "audit", *SYNTHETIC, "--split", "rows", "--no-trees").out.startswith(
+        "synthetic, split rows: "
+    )
     assert all(finding["name"] in text for finding in result["findings"])
 
 
