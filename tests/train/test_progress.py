@@ -76,14 +76,18 @@ def test_a_failed_training_leaves_no_last_line() -> None:
 
 def test_a_terminal_gets_a_bar_that_goes_away() -> None:
     clock, out = Clock(), io.StringIO()
-    with TrainProgress(100, console=Console(file=out, force_terminal=True, width=100), clock=clock) as progress:
+    shown = {"eval f1": 0.9, "f1": 0.5, "loss": 1.25, "floor": 0.75}
+    with TrainProgress(3_600_000, console=Console(file=out, force_terminal=True, width=80), clock=clock) as progress:
         clock.now = 1.0
-        progress.update(50, {"f1": 0.5})
+        progress.update(90_000, shown)
         progress.say("a warning")
+        progress.update(90_000, shown)
     text = out.getvalue()
     assert "━" in text
     assert "a warning" in text
-    assert text.splitlines()[-1].strip().endswith("50%  50 / 100 decisions  50/s  0:01 left  f1 0.500")
+    numbers = "90,000/s  0:39 left  eval f1 0.900  f1 0.500  loss 1.250  floor 0.750"
+    assert text.count(numbers) >= 2, "it fits a terminal of 80 columns"
+    assert text.splitlines()[-1].endswith(f"2%  90,000 / 3,600,000 decisions  {numbers}")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -12,7 +12,7 @@ from custodes.train.loop import Watcher
 from custodes.train.progress import StopRequest, TrainProgress, stop_on_signal
 from custodes.train.run_folder import RunFolder
 
-_SHOWN = {"value_loss": "loss", "value_loss_floor": "floor", "f1": "f1", "eval_f1": "eval f1"}
+_SHOWN = {"eval_f1": "eval f1", "f1": "f1", "value_loss": "loss", "value_loss_floor": "floor"}
 
 
 class Screen:

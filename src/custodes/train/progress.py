@@ -74,14 +74,15 @@ class TrainProgress:
         self._printed, self._unseen = clock(), True
         self._bar: Progress | None = None
         if self._console.is_terminal:
-            columns = (BarColumn(), TaskProgressColumn(), TextColumn("{task.description}", markup=False))
+            # Narrow enough for 80 columns: the bar stands for the decisions, which plain lines spell out.
+            columns = (BarColumn(10), TaskProgressColumn(), TextColumn("{task.description}", markup=False))
             self._bar = Progress(*columns, console=self._console, transient=True)
 
     def __enter__(self) -> TrainProgress:
         """Show the bar."""
         if self._bar is not None:
             self._bar.start()
-            self._task = self._bar.add_task(self._line(), total=self._total, completed=self._done)
+            self._task = self._bar.add_task(self._numbers(), total=self._total, completed=self._done)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -102,7 +103,7 @@ class TrainProgress:
         self._rate.add(decisions)
         self._shown |= shown
         if self._bar is not None:
-            self._bar.update(self._task, completed=decisions, description=self._line())
+            self._bar.update(self._task, completed=decisions, description=self._numbers())
         elif self._clock() - self._printed >= PLAIN_SECONDS:
             self._print()
 
@@ -113,11 +114,11 @@ class TrainProgress:
     def _print(self) -> None:
         self._printed, self._unseen = self._clock(), False
         share = min(1.0, self._done / self._total)
-        self.say(f"{share:4.0%}  {self._line()}")
+        self.say(f"{share:4.0%}  {self._done:,} / {self._total:,} decisions  {self._numbers()}".rstrip())
 
-    def _line(self) -> str:
-        rate = self._rate.per_second
-        parts = [f"{self._done:,} / {self._total:,} decisions"]
+    def _numbers(self) -> str:
+        """Rate, remaining time and what is watched."""
+        rate, parts = self._rate.per_second, []
         if rate:
             parts += [f"{rate:,.0f}/s", f"{_duration(max(0, self._total - self._done) / rate)} left"]
         parts += [f"{name} {'-' if value is None else f'{value:.3f}'}" for name, value in self._shown.items()]
