@@ -57,12 +57,15 @@ def test_extra_columns_are_the_numeric_ones_beyond_the_schema() -> None:
 
 
 def test_digest_is_what_its_definition_says() -> None:
-    frame = pl.DataFrame({"n": [1, -2], "s": ["ä", ""], "f": [0.5, 2.0]})
+    frame = pl.DataFrame({"n": [1, -2], "s": ["ä", ""], "f": [0.5, 2.0], "c": ["x", "x"]})
     total = hashlib.sha256()
     numbers = hashlib.sha256(struct.pack("<qq", 1, -2)).digest()
     words = hashlib.sha256(struct.pack("<II", 2, 0) + "ä".encode()).digest()
     floats = hashlib.sha256(struct.pack("<dd", 0.5, 2.0)).digest()
-    for head, inner in (("n:Int64:2;", numbers), ("s:String:2;", words), ("f:Float64:2;", floats)):
+    one = hashlib.sha256(struct.pack("<I", 1) + b"x").digest()
+    same = hashlib.sha256(b"throughout;" + one).digest()
+    heads = ("n:Int64:2;", "s:String:2;", "f:Float64:2;", "c:String:2;")
+    for head, inner in zip(heads, (numbers, words, floats, same), strict=True):
         total.update(head.encode() + inner)
     assert digest(frame) == total.hexdigest()
 
