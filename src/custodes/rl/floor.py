@@ -49,7 +49,7 @@ def value_loss_floor(target: Tensor, value: Tensor, known: Tensor, lane: Tensor)
         return None
     ones = torch.ones_like(target)
     rows = torch.column_stack((ones, known.float(), target, target - value))
-    by_fold = rows[fold.argsort(stable=True)].split(torch.bincount(fold).tolist())
+    by_fold = torch.split(rows[fold.argsort(stable=True)], torch.bincount(fold).tolist())
     moments = _standardised(torch.stack([part.t() @ part for part in by_fold]).double())
     total = moments.sum(0)
     errors = torch.stack([_squared_errors(total - held_out, held_out) for held_out in moments]).sum(0)
