@@ -125,7 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     names = list(next(iter(result.values())))
     print("| stealth | " + " | ".join(names) + " |\n|" + "---|" * (len(names) + 1))
     for stealth, row in result.items():
-        cells = [f"{row[n]['mean']:.3f} ({row[n]['min']:.3f}-{row[n]['max']:.3f})" for n in names]
+        cells = [f"{row[n]['mean']:.4g} ({row[n]['min']:.4g}-{row[n]['max']:.4g})" for n in names]
         print(f"| {stealth} | " + " | ".join(cells) + " |")
 
 

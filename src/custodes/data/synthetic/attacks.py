@@ -17,7 +17,7 @@ from custodes.data.synthetic.vocabulary import SYMBOLS, cycle
 _GAP_SPREAD = 0.9
 _COVER_RUN = 4
 """Events of the host program's own behaviour come in runs of this length."""
-_COVER = 0.4
+_COVER = 0.3
 """Share of such events at stealth 1."""
 _SLIP = 0.05
 """Share of a technique's events that leave its loop for another event of the loop."""

@@ -15,7 +15,7 @@ from custodes.data.synthetic.techniques import ENDS, FIRST_HOST, NEXT_HOST, TACT
 
 START_UP = 4_000_000
 """A new process acts for its campaign after so many microseconds."""
-START_UP_EVENTS = 4
+START_UP_EVENTS = 3
 """What a new process does before: loads, reads its settings, as any process of its image does."""
 STAGE_EVENTS = 6
 """Fewest events of a stage; a campaign with too few events takes fewer stages."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from custodes.data.synthetic.programs import PROGRAMS
 from custodes.data.synthetic.vocabulary import SYMBOLS, Objects, cycle
 
-_NOISE = 0.12
+_NOISE = 0.1
 """Share of benign events that leave their loop for any other of the program's."""
 _GAP_SPREAD, _PAUSE_SPREAD, _SIZE_SPREAD = 0.9, 1.2, 1.0
 """Standard deviations of the logarithms of gaps, pauses and sizes."""
