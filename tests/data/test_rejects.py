@@ -93,3 +93,9 @@ def test_an_unwritable_rejects_file_is_one_line(tmp_path: Path) -> None:
         RejectLog(path=tmp_path / "file" / "r.jsonl") as log,
     ):
         log.begin()
+
+
+@pytest.mark.parametrize("limit", [-0.1, 1.5, float("nan")])
+def test_a_limit_that_is_no_share_is_refused(limit: float) -> None:
+    with pytest.raises(CustodesError, match=r"data\.max_rejects: .* is not a share from 0 to 1"):
+        load(DataConfig(max_rejects=limit))

@@ -25,9 +25,14 @@ class RejectLog:
     Args:
         path: Rejects file; None keeps counts and the first reason only.
         limit: Share of bad lines above which `check` refuses, in [0, 1].
+
+    Raises:
+        CustodesError: The limit is not a share.
     """
 
     def __init__(self, *, path: Path | None = None, limit: float = 0.01) -> None:
+        if not 0 <= limit <= 1:
+            raise CustodesError(f"{limit} is not a share from 0 to 1", where="data.max_rejects", fix="such as 0.01")
         self._path, self._limit = path, limit
         self._file: IO[str] | None = None
         self._first = ""

@@ -165,8 +165,10 @@ def _uneven(labels: np.ndarray, part: np.ndarray) -> tuple[str, ...]:
 
 
 def _temporal(dataset: Dataset, config: DataConfig, rng: np.random.Generator) -> _Dealt:
-    # Records without a time of their own (0) stand at the latest time that their stream has shown.
-    time = dataset.events.select(pl.col("time").cum_max().over("stream"))["time"].to_numpy()
+    # A record without a time (0) stands at that of the one before it in its stream; before any time, at the first.
+    known = pl.when(pl.col("time") != 0).then(pl.col("time"))
+    nearest = known.forward_fill().over("stream").fill_null(known.backward_fill().over("stream")).fill_null(0)
+    time = dataset.events.select(nearest.alias("time"))["time"].to_numpy()
     ordered = np.sort(time)
     train, validation, _ = config.fractions
     if config.split_time:
