@@ -10,6 +10,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 run: $(VENV)/.run
 	$(BIN)/custodes train --preset quick --out $(RUN)
 	$(BIN)/custodes evaluate $(RUN)
+	$(BIN)/custodes data audit --run $(RUN) --no-trees
 	$(BIN)/custodes report $(RUN)
 
 test: $(VENV)/.dev

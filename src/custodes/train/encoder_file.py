@@ -27,6 +27,8 @@ def read_encoder(run: Path) -> Encoder:
     path = run / ENCODER
     try:
         return Encoder.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except CustodesError as error:
+        raise CustodesError(error.what, where=str(path), fix="restore it from a backup") from None
     except (OSError, ValueError) as error:
         raise CustodesError(
             f"cannot read the run's encoder ({type(error).__name__})", where=str(path), fix="restore it from a backup"

@@ -80,10 +80,11 @@ def train(config: RunConfig, out: Path, watcher: Watcher | None = None) -> RunFo
     device = _device(config)
     rejects = out.parent / f"{out.name}.rejects.jsonl"
     workload = prepare(config.data, config.env, config.team, rejects=rejects, device=device)
+    player = _player(config, workload, device)  # Before the folder is made: it refuses what does not fit.
     run = create_run(out, config, workload.dataset.digest)
     with run.lock():
         write_encoder(out, workload.encoder)
-        session = _session(run, workload, device)
+        session = _session(run, workload, player)
         if config.rl.warm_start:
             warm_start(session.learner, session.env, config.rl)
         _save(session)
@@ -110,7 +111,7 @@ def resume(out: Path, watcher: Watcher | None = None) -> RunFolder:
         saved = checkpoint.load(run.checkpoints, watcher.warn)
         workload = prepare(config.data, config.env, config.team, encoder=read_encoder(out), device=device)
         check_digest(run, workload)
-        session = _session(run, workload, device)
+        session = _session(run, workload, _player(config, workload, device))
         unpack(session.learner, session.env, dict(saved.tensors), dict(saved.scalars))
         session.next_evaluation = int(saved.scalars["next_evaluation"])
         session.best_f1 = float(saved.scalars["best_f1"])
@@ -130,15 +131,19 @@ def check_digest(run: RunFolder, workload: Workload) -> None:
         )
 
 
-def _session(run: RunFolder, workload: Workload, device: torch.device) -> _Session:
-    config = run.config
+def _player(config: RunConfig, workload: Workload, device: torch.device) -> tuple[TriageEnv, LearnerState]:
     env = workload.training_env(tolerated(config.team.agents), config.seed)
+    return env, create(config.rl, env, config.seed, device)
+
+
+def _session(run: RunFolder, workload: Workload, player: tuple[TriageEnv, LearnerState]) -> _Session:
+    env, learner = player
     return _Session(
         run=run,
-        config=config,
+        config=run.config,
         workload=workload,
         env=env,
-        learner=create(config.rl, env, config.seed, device),
+        learner=learner,
         validation=workload.lanes("validation"),
         next_evaluation=0,
         best_f1=-1.0,
