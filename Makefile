@@ -24,6 +24,7 @@ lint: $(VENV)/.dev
 install: $(VENV)/.dev
 
 bench: $(VENV)/.bench
+	$(BIN)/python -m benchmarks.train --install
 	$(BIN)/python -m benchmarks.train --json
 
 $(VENV)/bin/python:

@@ -1,0 +1,1 @@
+"""Measurements beside peers; every figure in the docs is printed by one of these."""

@@ -1,8 +1,8 @@
 """Which return estimator solves which probe: `python -m benchmarks.probes [--seeds 3] [--json]`.
 
-Each probe has a known optimum at discount 0.95 (docs/environments.md). The learner is the one that trains teams, with one
-agent; a probe counts as solved when the greedy policy closes 95 % of the gap from uniform play to the optimum, or, where
-there is nothing to choose, when the critic's value is within 5 % of the true one.
+Each probe has a known optimum at discount 0.95 (docs/environments.md). The learner is the one that trains teams, with
+one agent; a probe counts as solved when the greedy policy closes 95 % of the gap from uniform play to the optimum, or,
+where there is nothing to choose, when the critic's value is within 5 % of the true one.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SOLVABLE: Final[dict[str, tuple[Estimator, ...]]] = {
     "ending_action": ESTIMATORS,
 }
 """Which estimators can solve which probe. TD(0) cannot solve delayed_reward: the reward of the first step is 0 and the
-observation of the second does not show whether the first action was right, so its one-step target is the same for both."""
+observation of the second does not show whether the first action was right, so both have the same one-step target."""
 
 VALUE_ONLY: Final = ("value_only", "terminated", "truncated", "chain")
 CONFIG: Final = LearnerConfig(
@@ -82,6 +82,7 @@ class Greedy:
         self.actor, self.state = Actor(learner.policy), learner.policy.initial_state(slots)
 
     def __call__(self, observation: Observation, begins: Tensor) -> Tensor:
+        """Int64 [B, 1] actions for one observation of every slot; `begins` forgets the past."""
         acted = self.actor.step(observation, self.state.reset(begins))
         self.state = acted.state
         return acted.logits.argmax(-1)
@@ -103,7 +104,7 @@ def value_error(learner: LearnerState, probe: Probe, steps: int = 64) -> float:
 
 
 def table(seeds: int) -> dict[str, dict[str, dict[str, float | int | bool]]]:
-    """Every probe by every estimator: worst and mean score over seeds, how many were solved, and whether it should be."""
+    """Every probe by every estimator: worst and mean score over seeds, how many were solved, whether it can be."""
     rows: dict[str, dict[str, dict[str, float | int | bool]]] = {}
     for name, able in SOLVABLE.items():
         rows[name] = {}

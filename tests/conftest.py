@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import torch
 
-
 torch.set_num_threads(1)  # Networks of tests are small: more threads only wait for each other.
 
 

@@ -1,7 +1,7 @@
 """What the learner asks of an environment: B slots played in parallel, tensors in and out.
 
-`terminated` and `truncated` are apart everywhere (Gymnasium's meaning). A slot whose lane ended takes its next lane in the
-same step: `Step.observation` is then the first observation of the new lane and `Step.successor` the true next
+`terminated` and `truncated` are apart everywhere (Gymnasium's meaning). A slot whose lane ended takes its next lane in
+the same step: `Step.observation` is then the first observation of the new lane and `Step.successor` the true next
 observation of the old one, which is what a truncated return is bootstrapped from.
 """
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
+
 from benchmarks.train_peers.custodes_adapter import CustodesLanes, CustodesTriage, LaneEnv
 from benchmarks.train_peers.program import Finished
 from benchmarks.train_peers.workload import LanePlayer, Workload
-
 from custodes.interface import VectorEnv
 
 TINY = Workload(lanes=6, inputs=3, hidden=5, rollout=8, minibatches=2, epochs=1, distinct=9, shortest=2, longest=5)

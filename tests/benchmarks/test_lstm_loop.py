@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+
 from benchmarks.train_peers.lstm_loop import LstmLoop, RecurrentNet, advantages_of
 from benchmarks.train_peers.workload import Workload
 

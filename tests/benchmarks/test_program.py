@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
+
 from benchmarks.train_peers.program import Finished, Gate, count_parameters
 from benchmarks.train_peers.workload import LanePlayer, Workload
 

@@ -9,14 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+from benchmarks import train
 from benchmarks.train_peers import registry, rounds
 from benchmarks.train_peers.install import ENVIRONMENTS, ROOT
 from benchmarks.train_peers.registry import PROGRAMS
 from benchmarks.train_peers.rounds import interpreter, run_rounds
 from benchmarks.train_peers.summary import summarise, table
 from benchmarks.train_peers.workload import Workload
-
-from benchmarks import train
 
 TINY = {"lanes": 8, "hidden": 8, "rollout": 16, "epochs": 1, "minibatches": 2, "distinct": 16}
 

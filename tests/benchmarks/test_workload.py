@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from benchmarks.train_peers.workload import LanePlayer, Workload, environment_speed
 from hypothesis import given
 from hypothesis import strategies as st
+
+from benchmarks.train_peers.workload import LanePlayer, Workload, environment_speed
 
 TINY = Workload(lanes=5, inputs=3, actions=4, distinct=7, shortest=2, longest=6)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from custodes.errors import CustodesError
 from custodes.evaluate.baselines import BASELINES, BaselineInputs, explained_entropy, rewards_of, run_baselines
-from custodes.evaluate.trees import TreeSettings, fit_trees, lag_rows, with_lags
+from custodes.evaluate.trees import Context, TreeSettings, fit_trees, lag_rows, with_lags
 
 REWARDS = np.array([[1.0, -10.0], [1.0, -10.0], [-9.5, 8.5], [-9.5, 8.5]])
 SMALL = TreeSettings(max_iter=60, max_leaf_nodes=15)
@@ -27,7 +27,9 @@ def table(n: int = 6000, seed: int = 0) -> BaselineInputs:
     labels[1:] = (features[:-1, 0] > 1.0) & (lanes[1:] == lanes[:-1])
     kinds = np.where(rng.random(n) < 0.9, labels, 1 - labels)
     part = np.repeat([0, 1, 2], [n * 6 // 10, n * 2 // 10, n * 2 // 10])
-    return BaselineInputs(features=features, labels=labels, kinds=kinds, part=part, lanes=lanes, rewards=REWARDS)
+    return BaselineInputs(
+        features=features, alone=features, labels=labels, kinds=kinds, part=part, lanes=lanes, rewards=REWARDS
+    )
 
 
 def changed(inputs: BaselineInputs, **changes: Any) -> BaselineInputs:
@@ -45,7 +47,7 @@ def test_lags_match_a_double_loop(lanes: list[int], lags: int) -> None:
 def test_lagged_features_stop_at_the_lane() -> None:
     features = np.arange(8, dtype=np.float32).reshape(4, 2)
     before = lag_rows(np.array([5, 5, -1, 5]), 2)
-    got = with_lags(features, np.array([3, 2]), before)
+    got = with_lags(features, np.array([3, 2]), Context(before=before, records=features))
     np.testing.assert_array_equal(got[0], [6, 7, 2, 3, 0, 1])
     np.testing.assert_array_equal(got[1], [4, 5, np.nan, np.nan, np.nan, np.nan])
 
@@ -155,7 +157,7 @@ def test_what_a_reader_must_know_is_in_the_note() -> None:
 def test_wide_features_are_subsampled_to_the_memory_limit() -> None:
     inputs = table()
     settings = TreeSettings(max_iter=5, max_train_values=3000)
-    model = fit_trees(inputs.features, inputs.labels, np.arange(3600), before=None, seed=0, settings=settings)
+    model = fit_trees(inputs.features, inputs.labels, np.arange(3600), context=None, seed=0, settings=settings)
     assert model.train_rows == 1000
     assert model.score(np.empty(0, dtype=np.int64)).shape == (0,)
 
@@ -176,7 +178,7 @@ def test_bad_input_is_one_line() -> None:
         with pytest.raises(CustodesError, match="no training row has a true label"):
             run_baselines(nothing, [name], trees=SMALL)
     with pytest.raises(CustodesError, match="no feature column"):
-        run_baselines(changed(inputs, features=inputs.features[:, :0]), ["trees"])
+        run_baselines(changed(inputs, alone=inputs.alone[:, :0]), ["trees"])
     with pytest.raises(ValueError, match="one value per row"):
         run_baselines(changed(inputs, kinds=inputs.kinds[:-1]), ["allow"])
     with pytest.raises(ValueError, match="rewards"):

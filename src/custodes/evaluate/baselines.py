@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from custodes.bft.votes import ALLOW, QUARANTINE
 from custodes.errors import CustodesError
 from custodes.evaluate.metrics import BinaryMetrics, binary_metrics, scored, threshold_for_f1
-from custodes.evaluate.trees import TreeSettings, fit_trees, lag_rows
+from custodes.evaluate.trees import Context, TreeSettings, fit_trees, lag_rows
 
 PARTS: Final = ("train", "validation", "test")
 """Names of the parts of a split, indexed by their code."""
@@ -32,7 +32,9 @@ class BaselineInputs:
     """What the baselines may see: the table as the encoder made it, and its split."""
 
     features: NDArray[np.float32]
-    """float32 [N, D], finite: the encoder's features, event by event."""
+    """float32 [N, D], finite: the encoder's features of each event, which may hold its history (counts, changes)."""
+    alone: NDArray[np.float32]
+    """float32 [N, C], finite: the encoder's features of each event as if nothing had come before it."""
     labels: NDArray[np.integer[Any]]
     """Integers [N]: 0 benign, 1 malicious; rows with another label are neither fitted on nor scored."""
     kinds: NDArray[np.integer[Any]]
@@ -205,13 +207,16 @@ def _event_kind(inputs: BaselineInputs, seed: int, settings: TreeSettings) -> _M
 
 
 def _trees(inputs: BaselineInputs, seed: int, settings: TreeSettings) -> _Model:
-    model = fit_trees(inputs.features, inputs.labels, _training(inputs), before=None, seed=seed, settings=settings)
+    """Boosted trees on what the record says by itself: no history in any column."""
+    model = fit_trees(inputs.alone, inputs.labels, _training(inputs), context=None, seed=seed, settings=settings)
     return _Model(score=model.score, note=model.note)
 
 
 def _trees_context(inputs: BaselineInputs, seed: int, settings: TreeSettings) -> _Model:
+    """Boosted trees on all that an agent sees of the event, and on the eight records before it in its lane."""
     before = lag_rows(np.asarray(inputs.lanes, dtype=np.int64), settings.lags)
-    model = fit_trees(inputs.features, inputs.labels, _training(inputs), before=before, seed=seed, settings=settings)
+    context = Context(before=before, records=inputs.alone)
+    model = fit_trees(inputs.features, inputs.labels, _training(inputs), context=context, seed=seed, settings=settings)
     note = model.note
     if not np.any(before >= 0):
         note = f"{note} No lane holds two events, so there is no context to see.".strip()
@@ -237,9 +242,14 @@ def _training(inputs: BaselineInputs) -> NDArray[np.int64]:
 
 def _check(inputs: BaselineInputs) -> None:
     n = len(inputs.labels)
-    shapes = {name: getattr(inputs, name).shape for name in ("features", "labels", "kinds", "part", "lanes", "rewards")}
+    shapes = {
+        name: getattr(inputs, name).shape
+        for name in ("features", "alone", "labels", "kinds", "part", "lanes", "rewards")
+    }
     if shapes["features"][:1] != (n,) or len(shapes["features"]) != 2 or shapes["rewards"] != (4, 2):
         raise ValueError(f"features [N, D] and rewards [4, 2] are needed, not {shapes}")
+    if shapes["alone"][:1] != (n,) or len(shapes["alone"]) != 2:
+        raise ValueError(f"records alone [N, C] are needed, not {shapes}")
     if any(shapes[name] != (n,) for name in ("labels", "kinds", "part", "lanes")):
         raise ValueError(f"labels, kinds, part and lanes need one value per row, not {shapes}")
     if inputs.split not in PARTS:

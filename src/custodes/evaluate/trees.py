@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -69,22 +69,30 @@ def lag_rows(lane: NDArray[np.int64], lags: int) -> NDArray[np.int64]:
     return result
 
 
-def with_lags(
-    features: NDArray[np.float32], rows: NDArray[np.int64], before: NDArray[np.int64] | None
-) -> NDArray[np.float32]:
-    """Features of `rows` [M], and of the rows before each, as float32 [M, D x (1 + lags)]; NaN where there is none.
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What a tree sees of the events before the one that it scores."""
+
+    before: NDArray[np.int64]
+    """int64 [N, lags], `lag_rows`."""
+    records: NDArray[np.float32]
+    """float32 [N, C], finite: what a record says by itself."""
+
+
+def with_lags(features: NDArray[np.float32], rows: NDArray[np.int64], context: Context | None) -> NDArray[np.float32]:
+    """Features of `rows` [M], and records before each, as float32 [M, D + C x lags]; NaN where there is none.
 
     Args:
         features: float32 [N, D].
         rows: int64 [M].
-        before: `lag_rows` [N, lags], or None for the event alone (M x D).
+        context: The records before, or None for the features alone (M x D).
     """
-    if before is None:
+    if context is None:
         return features[rows]
-    earlier = before[rows]
-    context = features[earlier]
-    context[earlier < 0] = np.nan
-    return np.concatenate((features[rows], context.reshape(len(rows), -1)), axis=1)
+    earlier = context.before[rows]
+    records = context.records[earlier]
+    records[earlier < 0] = np.nan
+    return np.concatenate((features[rows], records.reshape(len(rows), -1)), axis=1)
 
 
 def fit_trees(
@@ -92,7 +100,7 @@ def fit_trees(
     labels: NDArray[np.integer[Any]],
     train: NDArray[np.int64],
     *,
-    before: NDArray[np.int64] | None,
+    context: Context | None,
     seed: int,
     settings: TreeSettings,
 ) -> TreeModel:
@@ -102,24 +110,22 @@ def fit_trees(
         features: float32 [N, D], finite.
         labels: Integers [N], 0 or 1 at every row of `train`.
         train: int64 rows to fit on, all with a true label.
-        before: `lag_rows` for context, or None.
+        context: The records before each event, or None.
         seed: Seeds the subsample, the early-stopping split and the trees.
         settings: Sizes and limits.
 
     Raises:
         CustodesError: There is no training row or no column.
     """
-    if before is not None:
-        before = before[:, np.count_nonzero(before[train] >= 0, axis=0) >= _SEEN_ENOUGH]
-    width = features.shape[1] * (1 if before is None else 1 + before.shape[1])
+    context = _often(context, train)
+    width = features.shape[1] + (0 if context is None else context.before.shape[1] * context.records.shape[1])
     if len(train) == 0 or width == 0:
         missing = "training row with a true label" if len(train) == 0 else "feature column"
         raise CustodesError(f"no {missing} to fit trees on", where="baselines", fix="change the split or the features")
     rows, note = _subsample(train, width, seed, settings)
     truth = labels[rows]
     # A subsample of rare-lag rows could lose a lag again, so the check is repeated on the rows that are left.
-    if before is not None:
-        before = before[:, np.count_nonzero(before[rows] >= 0, axis=0) >= _SEEN_ENOUGH]
+    context = _often(context, rows)
     rarest = int(min(np.count_nonzero(truth == 0), np.count_nonzero(truth == 1)))
     if rarest == 0:
         rate = float(truth.mean())
@@ -136,14 +142,22 @@ def fit_trees(
         early_stopping=rarest >= 20,
         random_state=seed,
     )
-    model.fit(with_lags(features, rows, before), truth)
+    model.fit(with_lags(features, rows, context), truth)
 
     def score(asked: NDArray[np.int64]) -> NDArray[np.float64]:
         chunks = [asked[start : start + _CHUNK] for start in range(0, len(asked), _CHUNK)]
-        parts = [model.predict_proba(with_lags(features, chunk, before))[:, 1] for chunk in chunks]
+        parts = [model.predict_proba(with_lags(features, chunk, context))[:, 1] for chunk in chunks]
         return np.concatenate(parts) if parts else np.empty(0)
 
     return TreeModel(score=score, train_rows=len(rows), note=note)
+
+
+def _often(context: Context | None, rows: NDArray[np.int64]) -> Context | None:
+    """The context without the lags that hardly any of the rows has."""
+    if context is None:
+        return None
+    seen = np.count_nonzero(context.before[rows] >= 0, axis=0) >= _SEEN_ENOUGH
+    return replace(context, before=context.before[:, seen])
 
 
 def _subsample(

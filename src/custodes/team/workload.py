@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from custodes.bft.votes import tolerated
 from custodes.data.config import DataConfig
 from custodes.data.dataset import Dataset, require_both_classes
 from custodes.data.features import Encoder
 from custodes.data.reader import load
 from custodes.data.split import PartName, Split, split
-from custodes.data.views import preset_views, view_masks
+from custodes.data.views import check_views, preset_views, view_masks
 from custodes.env.lanes import Lanes, build_lanes
 from custodes.env.table import EnvTable
 from custodes.env.triage import TriageConfig, TriageEnv
@@ -37,6 +38,8 @@ class Workload:
     """The same as tensors, with the agents' views."""
     env: TriageConfig
     """How it is played."""
+    thin_views: tuple[str, ...] = ()
+    """Sentences about channels that too few agents see."""
 
     def lanes(self, part: PartName, window: int = 0) -> Lanes:
         """Lanes of one part; `window` 0 plays each run of events whole."""
@@ -47,8 +50,8 @@ class Workload:
         return TriageEnv(self.table, self.lanes("train", self.env.window), self.env, f=f, seed=seed)
 
     def warnings(self) -> tuple[str, ...]:
-        """What a reader of scores must know about the split."""
-        return self.split.warnings
+        """What a reader of scores must know about the split and the views."""
+        return (*self.split.warnings, *self.thin_views)
 
 
 def prepare(
@@ -81,9 +84,13 @@ def prepare(
         encoder = Encoder.fit(dataset, parts.rows("train"), data)
     features = encoder.transform(dataset)
     views = preset_views(team.views, team.agents)
+    channels = tuple(dataset.events["channel"].unique().sort())
+    thin = check_views(views, tolerated(team.agents), channels, warn=team.views == "disjoint")
     columns, rows = view_masks(views, encoder, dataset)
     table = EnvTable.from_numpy(features, dataset.labels, columns, rows).to(device)
-    return Workload(dataset=dataset, split=parts, encoder=encoder, features=features, table=table, env=env)
+    return Workload(
+        dataset=dataset, split=parts, encoder=encoder, features=features, table=table, env=env, thin_views=thin
+    )
 
 
 def with_data(config: DataConfig, path: str) -> DataConfig:

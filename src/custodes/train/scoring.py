@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from custodes.data.dataset import codes
@@ -103,6 +105,7 @@ def score_baselines(
         return {}
     inputs = BaselineInputs(
         features=workload.features,
+        alone=records_alone(workload),
         labels=workload.dataset.labels,
         kinds=codes(workload.dataset.events, "kind"),
         part=workload.split.part,
@@ -111,6 +114,19 @@ def score_baselines(
         split=part,
     )
     return run_baselines(inputs, wanted, seed)
+
+
+def records_alone(workload: Workload) -> NDArray[np.float32]:
+    """[N, C]: the inputs of each record as if nothing had come before it; inputs that then never vary are left out.
+
+    Every record is put into a stream of its own, so that no feature can hold any history.
+    """
+    events = workload.dataset.events
+    row = pl.int_range(len(events)).cast(pl.String)
+    alone = workload.encoder.transform(replace(workload.dataset, events=events.with_columns(stream=row)))
+    varies = alone.min(axis=0) < alone.max(axis=0)
+    kept: NDArray[np.float32] = np.ascontiguousarray(alone[:, varies])
+    return kept
 
 
 def lane_of_rows(workload: Workload) -> NDArray[np.int64]:
