@@ -74,6 +74,8 @@ class _Planner:
         self.config, self.processes, self.rng = config, processes, rng
         self.last = np.zeros(processes.host.size, dtype=np.int64)
         np.maximum.at(self.last, events.process, events.time)
+        known = (self.last > 0) & (processes.parent >= 0)
+        self.starter_image = np.where(known, processes.image[processes.parent], -1)
         self.actions: list[Action] = []
         self.children: list[Child] = []
         self.slow = slowdown(config.stealth)
@@ -122,21 +124,34 @@ class _Planner:
         if technique.actor == "foothold" and foothold >= self.processes.host.size:
             return foothold, foothold
         parent = foothold if foothold >= 0 else self._alive(host, time, [NAMES["service"]])
-        known = (self.last > 0) & (self.processes.parent >= 0)
-        models = np.flatnonzero(known & np.isin(self.processes.program, wanted))
-        if not models.size:
-            models = np.flatnonzero(known)
+        parent, model = self._model(wanted, parent, host)
         self.children.append(
             Child(
                 host=host,
                 parent=parent,
-                model=int(self.rng.choice(models)),
+                model=model,
                 start=time,
                 tactic=TACTICS.index(technique.tactic),
             )
         )
         child = self.processes.host.size + len(self.children) - 1
         return child, child
+
+    def _model(self, wanted: list[int], parent: int, host: int) -> tuple[int, int]:
+        """Who starts a new process, and the benign process that it looks like.
+
+        An image that the parent's image never starts benignly would tell at once: the host's first process then starts
+        it, as a scheduled task or a remote command would.
+        """
+        first = self.processes.host.size
+        above = self.children[parent - first].model if parent >= first else parent
+        root = host * self.config.processes
+        for owner, image in ((parent, self.processes.image[above]), (root, self.processes.image[root])):
+            started = np.flatnonzero(self.starter_image == image)
+            models = started[np.isin(self.processes.program[started], wanted)]
+            if models.size:
+                return owner, int(self.rng.choice(models))
+        return root, int(self.rng.choice(started))
 
     def _alive(self, host: int, time: int, wanted: list[int]) -> int:
         """A benign process of the host, alive, of a wanted program if there is one; the host's first if none is."""
