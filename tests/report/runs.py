@@ -132,6 +132,7 @@ def table(n: int = 4000) -> BaselineInputs:
     labels[1:] = features[:-1, 0] + 0.4 * features[1:, 1] > 1.3
     return BaselineInputs(
         features=features,
+        alone=features,
         labels=labels,
         kinds=np.where(rng.random(n) < 0.95, labels, 1 - labels),
         part=np.repeat([0, 1, 2], [n // 2, n // 4, n // 4]),

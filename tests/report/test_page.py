@@ -94,7 +94,7 @@ def test_everything_asked_for_is_there(page: str) -> None:
     for text in ("Value loss", "its floor", "Explained variance", "of Monte Carlo returns", "Reward per decision", "F1",
                  "Entropy per agent", "KL divergence", "Clip fraction", "Ratio error", "Gradient norm", "Speed",
                  "Precision against recall", "Confusion matrix", "Team and baselines", "event-kind",
-                 "Votes of each agent", "rl", "learning_rate", "cross-fitted regression", "label-rule"):  # fmt: skip
+                 "Votes of each agent", "rl", "learning_rate", "cross-fitted by lane", "label-rule"):  # fmt: skip
         assert text in page
     assert "Not measured in this run: Rules satisfied." in page
 

@@ -54,6 +54,7 @@ class MetricsLine(msgspec.Struct, frozen=True, kw_only=True):
     return_std: Number = None
     value_loss_update: Number = None
     value_error: Number = None
+    ratio_error_max: Number = None
     eval_precision: Number = None
     eval_recall: Number = None
     eval_reward_per_decision: Number = None

@@ -75,7 +75,7 @@ def _training(metrics: Sequence[MetricsLine]) -> Iterator[str]:
     if np.any(error > RATIO_ERROR):
         worst = number(float(np.nanmax(error)))
         yield (
-            f"the probability ratio was off by up to {worst} before the first gradient step: collection and update "
+            f"the probability ratio was off by {worst} before the first gradient step: collection and update "
             "see different states"
         )
     loss = to_floats(line.value_loss for line in metrics)

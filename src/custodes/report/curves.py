@@ -103,7 +103,7 @@ _PLANS = (
         title="Ratio error before the first step",
         unit="ratio",
         about="Must be rounding only (under 1e-5): else collection and update see different states.",
-        keys=(("ratio_error", "largest |ratio - 1|"),),
+        keys=(("ratio_error", "mean |ratio - 1|"),),
         log=True,
     ),
     _Plan(

@@ -65,6 +65,7 @@ def iterate(state: LearnerState, env: VectorEnv, config: LearnerConfig, progress
         "explained_variance": explained_variance(learnt.returns, acting_value),
         "explained_variance_mc": explained_variance(_monte_carlo(rollout, config).returns, acting_value),
         "ratio_error": report.ratio_error,
+        "ratio_error_max": report.ratio_error_max,
         "value_error": report.value_error,
         "policy_loss": report.policy_loss,
         "entropy": sum(report.entropy) / len(report.entropy),
