@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
+settings.register_profile("ci", derandomize=True)  # CI must not flicker; people find new examples.
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 torch.set_num_threads(1)  # Networks of tests are small: more threads only wait for each other.
 
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from custodes.report.scale import Axis, linear_axis, linear_ticks, log_axis, number, thin, tick_labels, to_floats
@@ -39,6 +39,7 @@ def test_an_outlier_does_not_flatten_the_rest() -> None:
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e6))
 def test_ticks_are_even_and_inside(low: float, width: float) -> None:
+    assume(width > 1e-9 * abs(low))  # Narrower axes are widened before they get ticks.
     ticks = linear_ticks(low, low + width)
     steps = np.diff(ticks)
     assert len(ticks) <= 7
