@@ -40,6 +40,7 @@ class Stacked:
         if self.lstm:
             # One bias is enough: both are added before the gates.
             self.input = (self.input[0], self.input[1] + self.recurrent[1])
+            self.input, self.recurrent = _tanh_gate_last(self.input), _tanh_gate_last(self.recurrent)
         self.policy = _linear([n.policy_head for n in networks])
         self.value = _linear([n.value_head for n in networks])
 
@@ -60,9 +61,13 @@ class Stacked:
 
     def _lstm(self, gates: Tensor, state: Tensor) -> Tensor:
         gates.baddbmm_(state[0], self.recurrent[0])
-        i, f, g, o = gates.chunk(4, dim=-1)
-        cell = f.sigmoid() * state[1] + i.sigmoid() * g.tanh()
-        return torch.stack((o.sigmoid() * cell.tanh(), cell))
+        hidden = gates.shape[-1] // 4
+        i, f, o = gates[..., : 3 * hidden].sigmoid_().chunk(3, dim=-1)
+        g = gates[..., 3 * hidden :].tanh_()
+        after = torch.empty_like(state)
+        cell = torch.mul(f, state[1], out=after[1]).addcmul_(i, g)
+        torch.tanh(cell, out=after[0]).mul_(o)
+        return after
 
     def _gru(self, gates: Tensor, state: Tensor) -> Tensor:
         recurrent = torch.baddbmm(self.recurrent[1], state[0], self.recurrent[0])
@@ -111,6 +116,12 @@ class Actor:
 
 MASKED = -1e9
 """Logit of an action that is not allowed: its probability is exactly zero, and no arithmetic turns it into NaN."""
+
+
+def _tanh_gate_last(pair: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """torch's gate order i f g o as i f o g, so that the three sigmoids are one call."""
+    weight, bias = (torch.cat([x.chunk(4, dim=-1)[k] for k in (0, 1, 3, 2)], dim=-1) for x in pair)
+    return weight, bias
 
 
 def _linear(heads: list[nn.Linear | None]) -> tuple[Tensor, Tensor] | None:

@@ -118,7 +118,7 @@ def collect(
         acted = actor.step(position.observation, position.state)
         action, log_probability = sample(acted.logits, generator)
         step = env.step(action)
-        recorder.record(position, action, log_probability, norm.denormalise(acted.value), step, acted.state)
+        recorder.record(position, action, log_probability, acted.value, step, acted.state)
         done = step.terminated | step.truncated
         state = acted.state.reset(done) if bool(done.any()) else acted.state
         position = Position(observation=step.observation, state=state, begins=done)
@@ -155,6 +155,7 @@ class _Recorder:
         truncated = torch.stack([s.truncated for s in steps])
         begins = torch.stack([p.begins for p in self.positions])
         T, B = begins.shape
+        value = self.norm.denormalise(torch.stack(values))
         observations = [p.observation for p in self.positions]
         masks = [o.mask for o in observations if o.mask is not None]
         lane = begins.long().cumsum(0) * B + torch.arange(B, device=begins.device)
@@ -165,8 +166,8 @@ class _Recorder:
             mask=torch.stack(masks) if len(masks) == T else None,
             action=torch.stack(actions),
             log_probability=torch.stack(log_probabilities),
-            value=torch.stack(values),
-            next_value=self._next_values(torch.stack(values), position),
+            value=value,
+            next_value=self._next_values(value, position),
             reward=torch.stack([s.reward for s in steps]),
             terminated=terminated,
             done=terminated | truncated,
