@@ -119,7 +119,7 @@ MASKED = -1e9
 
 
 def _tanh_gate_last(pair: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    """torch's gate order i f g o as i f o g, so that the three sigmoids are one call."""
+    """Torch's gate order i f g o as i f o g, so that the three sigmoids are one call."""
     weight, bias = (torch.cat([x.chunk(4, dim=-1)[k] for k in (0, 1, 3, 2)], dim=-1) for x in pair)
     return weight, bias
 
