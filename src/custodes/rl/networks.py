@@ -18,6 +18,9 @@ from custodes.rl.config import LearnerConfig
 POLICY_GAIN: Final = 0.01
 """Orthogonal gain of the policy head: the first policy is close to uniform (Andrychowicz et al. 2021, section 3.2)."""
 
+SHUT: Final = -1e4
+"""Weight that shuts a gate: its sigmoid is exactly 0 in float32, float64 and bfloat16."""
+
 
 @final
 class Network(nn.Module):
@@ -37,6 +40,7 @@ class Network(nn.Module):
         self.encoder = nn.Linear(inputs, encoder) if encoder else None
         cell = nn.LSTM if core == "lstm" else nn.GRU
         self.core = cell(encoder or inputs, hidden)
+        self.is_lstm = core == "lstm"
         self.policy_head = nn.Linear(hidden, actions) if actions else None
         self.value_head = nn.Linear(hidden, values) if values else None
         self._initialise()
@@ -62,22 +66,41 @@ class Network(nn.Module):
         named = dict(self.core.named_parameters())
         return (named["weight_ih_l0"], named["bias_ih_l0"]), (named["weight_hh_l0"], named["bias_hh_l0"])
 
-    def forward(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, inputs: Tensor, state: Tensor, separator: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Run whole sequences.
 
+        At a separator the gates are forced shut: one more input, 1 there and 0 elsewhere, drives them to exactly 0, and
+        with them the state, and cuts every gradient. One fused call thus plays several lanes, each from a zero state.
+
         Args:
-            inputs: Float [K, P, inputs].
+            inputs: Float [K, P, inputs]; at separators any finite values.
             state: Float [S, P, H], the state before each sequence's first step.
+            separator: Bool [K, P], or None where there is none.
 
         Returns:
             The cell's outputs [K, P, H] and the state after the last step [S, P, H].
         """
         x = inputs if self.encoder is None else torch.tanh(self.encoder(inputs))
-        if isinstance(self.core, nn.LSTM):
-            y, (h, c) = self.core(x, (state[0:1].contiguous(), state[1:2].contiguous()))
+        parameters = [p for pair in zip(*self.weights(), strict=True) for p in pair]
+        if separator is not None:
+            shut = separator[..., None].to(x.dtype)
+            x = torch.cat((x if self.is_lstm else x * (1.0 - shut), shut), dim=-1)
+            parameters[0] = torch.cat((parameters[0], self._shut(parameters[2])), dim=1)
+        if self.is_lstm:
+            start = (state[0:1].contiguous(), state[1:2].contiguous())
+            y, h, c = torch.lstm(x, start, parameters, True, 1, 0.0, self.training, False, False)
             return y, torch.cat((h, c))
-        y, h = self.core(x, state.contiguous())
+        y, h = torch.gru(x, state.contiguous(), parameters, True, 1, 0.0, self.training, False, False)
         return y, h
+
+    def _shut(self, bias: Tensor) -> Tensor:
+        """Weights [gates * H, 1] of the separator's input: they drive the next state to exactly zero."""
+        hidden = self.core.hidden_size
+        closed = bias.new_full((hidden,), SHUT)
+        if self.is_lstm:  # i f g o: nothing enters, nothing is kept, nothing is shown.
+            return torch.cat((closed, closed, torch.zeros_like(closed), closed))[:, None]
+        # r z n: the state becomes n = tanh(b - b) = 0; not detached, so that the bias gets no gradient from here.
+        return torch.cat((closed, closed, -bias[2 * hidden :]))[:, None]
 
 
 @final

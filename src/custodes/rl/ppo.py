@@ -171,7 +171,7 @@ def _central(
 def run_network(network: Network, x: Tensor, start: Tensor, sequences: Sequences, *, compiled: bool = False) -> Tensor:
     """The cell's outputs at the minibatch's steps, [n, H]: one fused call, padding left out."""
     forward = torch.compile(network, dynamic=True) if compiled else network
-    y, _ = forward(x, start)
+    y, _ = forward(x, start, sequences.separator)
     return y.flatten(0, 1)[sequences.place]  # type: ignore[no-any-return]
 
 

@@ -1,12 +1,13 @@
 """Cutting a rollout into sequences for one fused call of the recurrent core.
 
-A rollout [T, B] is divided into units of `chunk` consecutive steps of one slot. A unit is cut again wherever a lane
-begins inside it, each piece starts from its true state (the stored one, or zero where a lane begins), and the pieces
-are padded to the longest. So gradients flow through at most `chunk` steps, no state crosses a lane, and the core runs
-once.
+A rollout [T, B] is divided into units of `chunk` consecutive steps of one slot; each unit is one sequence that starts
+from its stored state. Where a lane begins inside a unit, a separator is put before it: a step without an observation at
+which the network forces its state to exactly zero (`Network.forward`). So gradients flow through at most `chunk` steps,
+no state and no gradient crosses a lane, the core runs once, and little is padded: a unit is as long as its steps and
+separators.
 
-Pieces are contiguous in time: reshaping a (time, slot) array to chunks the wrong way round puts steps t, t + n, t + 2n
-... into one "sequence", a defect that has shipped elsewhere (research/marl.md 2.3); test_sequences pins the order.
+Units are contiguous in time: reshaping a (time, slot) array to chunks the wrong way round puts steps t, t + n, t + 2n
+... into one "sequence", a defect that has shipped elsewhere; test_sequences pins the order.
 """
 
 from __future__ import annotations
@@ -19,20 +20,22 @@ from torch import Tensor
 
 @dataclass(frozen=True, kw_only=True)
 class Sequences:
-    """P padded pieces of at most K steps that hold n steps in all. Steps are numbered t * B + slot."""
+    """U sequences of at most K places that hold n steps in all. Steps are numbered t * B + slot."""
 
     index: Tensor
-    """int64 [K, P]: the step at each place; padding repeats the piece's first step."""
+    """int64 [K, U]: the step at each place; at separators and padding the unit's first step stands in."""
+    separator: Tensor
+    """bool [K, U]: no step stands here (a separator, or padding at the end)."""
     place: Tensor
-    """int64 [n]: where in the flattened [K * P] each of `steps` stands."""
+    """int64 [n]: where in the flattened [K * U] each of `steps` stands."""
     steps: Tensor
-    """int64 [n]: the steps, piece by piece, in time order within a piece."""
+    """int64 [n]: the steps, unit by unit within each place."""
     chunk: Tensor
-    """int64 [P]: which stored state the piece starts from (row of [T / chunk])."""
+    """int64 [U]: which stored state the unit starts from (row of [T / chunk])."""
     slot: Tensor
-    """int64 [P]: whose."""
+    """int64 [U]: whose."""
     fresh: Tensor
-    """bool [P]: the piece begins a lane, so its start state is zero."""
+    """bool [U]: the unit begins a lane, so its start state is zero."""
 
 
 def chunk_starts(steps: int, chunk: int) -> range:
@@ -50,35 +53,22 @@ def cut(begins: Tensor, units: Tensor, chunk: int) -> Sequences:
     """
     T, B = begins.shape
     size = min(chunk or T, T)
-    first_step, slot = (units // B) * size, units % B
-    offset = torch.arange(size, device=begins.device)
-    time = first_step[None] + offset[:, None]  # [size, U]
+    count, slot = len(units), units % B
+    time = (units // B) * size + torch.arange(size, device=begins.device)[:, None]  # [size, U]
     inside = time < T
-    step = time.clamp(max=T - 1) * B + slot[None]
-    starts = begins.flatten()[step] & inside
-    fresh_at_start = starts[0].clone()
-    starts[0] = True
-    # Pieces are numbered unit by unit, so that a unit's pieces stand side by side.
-    number = starts.t().flatten().cumsum(0).view(-1, size).t() - 1  # [size, U]
-    pieces = int(number[-1, -1]) + 1
-    piece_start = torch.where(starts, offset[:, None], 0).cummax(0).values
-    within = offset[:, None] - piece_start
-    keep = inside.t().flatten()
-    piece = number.t().flatten()[keep]
-    row = within.t().flatten()[keep]
-    steps = step.t().flatten()[keep]
-    longest = int(row.max()) + 1
-    opening = starts.t().flatten()
-    index = step.t().flatten()[opening][None].repeat(longest, 1)
-    place = row * pieces + piece
+    step = time.clamp(max=T - 1) * B + slot
+    starts = begins.flatten()[step]
+    fresh = starts[0].clone()
+    starts[0] = False
+    # Each lane that begins inside the unit pushes what follows one place on.
+    row = torch.arange(size, device=begins.device)[:, None] + starts.cumsum(0)
+    place = (row * count + torch.arange(count, device=begins.device))[inside]
+    steps = step[inside]
+    longest = int(row[-1].max()) + 1
+    index = step[:1].repeat(longest, 1)
     index.view(-1)[place] = steps
-    later = (offset > 0)[None].expand(len(units), size).flatten()[opening]
-    owner = torch.arange(len(units), device=begins.device)[:, None].expand(len(units), size).flatten()[opening]
+    separator = torch.ones(longest, count, dtype=torch.bool, device=begins.device)
+    separator.view(-1)[place] = False
     return Sequences(
-        index=index,
-        place=place,
-        steps=steps,
-        chunk=units[owner] // B,
-        slot=slot[owner],
-        fresh=later | fresh_at_start[owner],
+        index=index, separator=separator, place=place, steps=steps, chunk=units // B, slot=slot, fresh=fresh
     )
