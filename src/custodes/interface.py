@@ -45,6 +45,9 @@ class Step:
     """int64 [B]: 1 malicious, 0 benign, anything else is left out of the counts."""
     team_reward: Tensor
     """float32 [B]: the reward of the team's decision (equals the mean of `reward` where there is no vote)."""
+    lane: Tensor | None = None
+    """int64 [B]: which recorded lane was acted in, so that two slots that play the same one are known to; None where
+    every run through the environment is new."""
 
 
 class VectorEnv(Protocol):

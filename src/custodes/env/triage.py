@@ -113,6 +113,11 @@ class TriageEnv:
         return self._slots
 
     @property
+    def lanes(self) -> int:
+        """How many lanes there are to play."""
+        return len(self._start)
+
+    @property
     def agents(self) -> int:
         """A."""
         return self._agents
@@ -168,6 +173,7 @@ class TriageEnv:
             decision=decision,
             label=self._label.index_select(0, place),
             team_reward=team_reward.squeeze(1),
+            lane=self._lane.index_select(0, place),
         )
 
     def state(self) -> dict[str, Tensor]:

@@ -7,7 +7,13 @@ from typing import Any
 
 
 def require(
-    config: Any, name: str, *, low: float | None = None, high: float | None = None, above: float | None = None
+    config: Any,
+    name: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
 ) -> None:
     """Raise ValueError unless `config.name` is finite and within the bounds; the message starts with the name."""
     value = getattr(config, name)
@@ -17,5 +23,7 @@ def require(
         raise ValueError(f"{name} is {value}, below {low}")
     if above is not None and value <= above:
         raise ValueError(f"{name} is {value}, not above {above}")
+    if below is not None and value >= below:
+        raise ValueError(f"{name} is {value}, not below {below}")
     if high is not None and value > high:
         raise ValueError(f"{name} is {value}, above {high}")

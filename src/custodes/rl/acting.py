@@ -7,13 +7,21 @@ fused sequences of the update give the same numbers to rounding: the probability
 
 from __future__ import annotations
 
-from typing import NamedTuple, final
+from typing import Final, NamedTuple, final
 
 import torch
 from torch import Tensor, nn
 
 from custodes.interface import Observation
 from custodes.rl.networks import Network, Policy, PolicyState
+
+MASKED: Final = -1e9
+"""Logit of an action that is not allowed: its probability is exactly zero, and no arithmetic turns it into NaN."""
+
+
+def masked(logits: Tensor, mask: Tensor | None) -> Tensor:
+    """Logits with the actions that bool `mask` does not allow shut out; None allows all."""
+    return logits if mask is None else logits.masked_fill(~mask, MASKED)
 
 
 class Acted(NamedTuple):
@@ -103,8 +111,7 @@ class Actor:
         y = after[0]
         assert self.stacked.policy is not None
         logits = _apply(self.stacked.policy, y).reshape(A, B, -1).transpose(0, 1)
-        if observation.mask is not None:
-            logits = logits.masked_fill(~observation.mask, MASKED)
+        logits = masked(logits, observation.mask)
         critic = state.critic
         if self.critic is None:
             value = _apply(self.stacked.value, y).reshape(A, B).t()
@@ -112,10 +119,6 @@ class Actor:
             critic = self.critic.step(observation.central[None], state.critic)
             value = _apply(self.critic.value, critic[0])[0]
         return Acted(logits, value, PolicyState(actor=after.reshape(state.actor.shape), critic=critic))
-
-
-MASKED = -1e9
-"""Logit of an action that is not allowed: its probability is exactly zero, and no arithmetic turns it into NaN."""
 
 
 def _tanh_gate_last(pair: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:

@@ -19,9 +19,9 @@ class LearnerConfig:
     core: Literal["lstm", "gru"] = "lstm"
     """Recurrent cell."""
     encoder: int = 64
-    """Width of the layer before the cell; 0 feeds the inputs straight to the cell."""
+    """Width of the layer before the cell, up to 16,384; 0 feeds the inputs straight to the cell."""
     hidden: int = 64
-    """Width of the cell, 1 or more."""
+    """Width of the cell, 1 to 16,384."""
     rollout: int = 64
     """Steps that each slot plays per iteration, 1 or more."""
     chunk: int = 16
@@ -67,23 +67,28 @@ class LearnerConfig:
     warm_start: bool = False
     """Begin with supervised passes over the training labels; named in the run when used."""
     warm_start_iterations: int = 20
-    """How many rollouts' worth of supervised passes, when `warm_start` is on."""
+    """How many rollouts' worth of supervised passes, when `warm_start` is on; their decisions count in the budget."""
     autocast: bool = False
-    """bf16 autocast in the update (GPU; on a CPU it is slower)."""
+    """bf16 autocast in the update (GPU; on a CPU it is slower). Ratios are then held against one pass of the same
+    arithmetic over the rollout before the first step."""
     compile: bool = False
-    """torch.compile the update's forward pass."""
+    """torch.compile the losses. The recurrent core stays torch's own fused call, which the compiler does not enter."""
     floor_every: int = 1
     """Estimate the value-loss floor every so many iterations, 1 or more."""
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
-        for name in ("hidden", "rollout", "epochs", "minibatches", "floor_every", "warm_start_iterations"):
-            require(self, name, low=1)
-        for name in ("encoder", "chunk", "value_coefficient", "value_clip", "entropy_coefficient", "max_grad_norm"):
+        require(self, "hidden", low=1, high=16_384)
+        require(self, "encoder", low=0, high=16_384)
+        for name in ("rollout", "epochs", "minibatches", "floor_every", "warm_start_iterations"):
+            require(self, name, low=1, high=1_000_000)
+        for name in ("chunk", "value_coefficient", "value_clip", "entropy_coefficient", "max_grad_norm"):
             require(self, name, low=0)
         for name in ("entropy_coefficient_end", "target_kl", "learning_rate_end"):
             require(self, name, low=0)
-        for name in ("gamma", "lam", "value_norm_decay"):
+        for name in ("gamma", "lam"):
             require(self, name, low=0, high=1)
-        for name in ("learning_rate", "adam_epsilon", "clip", "entropy_decay"):
+        require(self, "value_norm_decay", low=0, below=1)
+        require(self, "entropy_decay", above=0, high=1)
+        for name in ("learning_rate", "adam_epsilon", "clip"):
             require(self, name, above=0)

@@ -20,7 +20,7 @@ from custodes.interface import VectorEnv
 from custodes.rl.config import LearnerConfig
 from custodes.rl.floor import value_loss_floor
 from custodes.rl.ppo import update
-from custodes.rl.returns import Targets, targets
+from custodes.rl.returns import Estimator, Targets, targets
 from custodes.rl.rollout import Rollout, collect
 from custodes.rl.schedule import entropy_coefficient, learning_rate
 from custodes.rl.state import LearnerState
@@ -63,7 +63,7 @@ def iterate(state: LearnerState, env: VectorEnv, config: LearnerConfig, progress
         "value_loss_update": report.value_loss_update,
         "value_loss_floor": floor,
         "explained_variance": explained_variance(learnt.returns, acting_value),
-        "explained_variance_mc": explained_variance(_monte_carlo(rollout, config).returns, acting_value),
+        "explained_variance_mc": explained_variance(form_targets(rollout, config, "mc").returns, acting_value),
         "ratio_error": report.ratio_error,
         "ratio_error_max": report.ratio_error_max,
         "value_error": report.value_error,
@@ -82,10 +82,10 @@ def iterate(state: LearnerState, env: VectorEnv, config: LearnerConfig, progress
     }
 
 
-def form_targets(rollout: Rollout, config: LearnerConfig) -> Targets:
-    """Value targets and advantages by the configured estimator."""
+def form_targets(rollout: Rollout, config: LearnerConfig, estimator: Estimator | None = None) -> Targets:
+    """Value targets and advantages by an estimator; None is the configured one."""
     return targets(
-        config.returns,
+        estimator or config.returns,
         reward=rollout.reward,
         value=rollout.value,
         next_value=rollout.next_value,
@@ -105,19 +105,6 @@ def outcome(rollout: Rollout, actions: int) -> dict[str, Any]:
         "f1": f1(table["tp"], table["fp"], table["fn"]),
         "action_shares": action_shares(rollout.action, actions),
     }
-
-
-def _monte_carlo(rollout: Rollout, config: LearnerConfig) -> Targets:
-    return targets(
-        "mc",
-        reward=rollout.reward,
-        value=rollout.value,
-        next_value=rollout.next_value,
-        terminated=rollout.terminated[..., None],
-        done=rollout.done[..., None],
-        gamma=config.gamma,
-        lam=1.0,
-    )
 
 
 def _floor(state: LearnerState, rollout: Rollout, learnt: Targets) -> float | None:

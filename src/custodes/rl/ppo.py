@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
 
-from custodes.rl.acting import MASKED
+from custodes.rl.acting import masked
 from custodes.rl.config import LearnerConfig
+from custodes.rl.losses import Losses, compiled_losses, ppo_losses
 from custodes.rl.networks import Network
 from custodes.rl.normalise import rescale_heads
 from custodes.rl.returns import Targets
 from custodes.rl.rollout import Rollout
-from custodes.rl.sequences import Sequences, chunk_starts, cut
+from custodes.rl.sequences import Sequences, chunk_starts, cut, start_states
 from custodes.rl.state import LearnerState
 
 
@@ -101,6 +102,8 @@ def update(
         rescale_heads(state.policy, state.norm, norm)
         state.norm = norm
     batch = _flatten(state, rollout, targets, config)
+    if config.autocast:
+        batch = _in_reduced_precision(state, rollout, batch, config)
     for group in state.optimiser.param_groups:
         group["lr"] = learning_rate
     sums = _Sums()
@@ -110,9 +113,9 @@ def update(
     for _ in range(config.epochs):
         sums.new_pass()
         order = torch.randperm(units, generator=state.batching).to(rollout.begins.device)
-        for part in order.chunk(min(config.minibatches, units)):
+        for part in order.tensor_split(min(config.minibatches, units)):
             sequences = cut(rollout.begins, part, config.chunk)
-            outputs = evaluate(state, rollout, batch, sequences, config)
+            outputs = run_networks(state, rollout, batch, sequences, config)
             if not report.steps:
                 _check_start(report, outputs, batch, sequences.steps)
             _step(state, outputs, batch, sequences.steps, config, entropy_coefficient, sums)
@@ -124,55 +127,62 @@ def update(
     return report
 
 
-def evaluate(
+def run_networks(
     state: LearnerState, rollout: Rollout, batch: _Batch, sequences: Sequences, config: LearnerConfig
 ) -> _Outputs:
     """Run every network over the sequences, from the states that it acted from."""
     policy = state.policy
-    keep = (~sequences.fresh)[None, :, None]
     device = rollout.begins.device.type
     log_probabilities, entropies, values = [], [], []
     with torch.autocast(device, dtype=torch.bfloat16, enabled=config.autocast):
         for agent in range(policy.agents):
             network = policy.actor(agent)
-            start = rollout.starts_actor[sequences.chunk, :, agent, sequences.slot].transpose(0, 1) * keep
+            start = start_states(rollout.starts_actor, sequences, agent)
             x = policy.identify(batch.observation[agent][sequences.index], agent)
-            y = run_network(network, x, start, sequences, compiled=config.compile)
+            y = run_network(network, x, start, sequences)
             assert network.policy_head is not None
-            logits = network.policy_head(y).float()
-            if batch.mask is not None:
-                logits = logits.masked_fill(~batch.mask[sequences.steps, agent], MASKED)
-            log_all = logits.log_softmax(-1)
+            mask = None if batch.mask is None else batch.mask[sequences.steps, agent]
+            log_all = masked(network.policy_head(y).float(), mask).log_softmax(-1)
             action = batch.action[sequences.steps, agent]
             log_probabilities.append(log_all.gather(-1, action[:, None])[:, 0])
             entropies.append(-(log_all.exp() * log_all).sum(-1))
             if network.value_head is not None:
                 values.append(network.value_head(y).float()[:, 0])
-        value = torch.stack(values, dim=1) if values else _central(rollout, batch, sequences, state, config)
+        value = torch.stack(values, dim=1) if values else _central(rollout, batch, sequences, state)
     return _Outputs(
         log_probability=torch.stack(log_probabilities, dim=1), entropy=torch.stack(entropies, dim=1), value=value
     )
 
 
-def _central(
-    rollout: Rollout, batch: _Batch, sequences: Sequences, state: LearnerState, config: LearnerConfig
-) -> Tensor:
+def _central(rollout: Rollout, batch: _Batch, sequences: Sequences, state: LearnerState) -> Tensor:
     critic = state.policy.critic
     assert critic is not None
     assert batch.central is not None
     assert critic.value_head is not None
-    keep = (~sequences.fresh)[None, :, None]
-    start = rollout.starts_critic[sequences.chunk, :, 0, sequences.slot].transpose(0, 1) * keep
-    y = run_network(critic, batch.central[sequences.index], start, sequences, compiled=config.compile)
-    value: Tensor = critic.value_head(y).float()
+    start = start_states(rollout.starts_critic, sequences, 0)
+    value: Tensor = critic.value_head(run_network(critic, batch.central[sequences.index], start, sequences)).float()
     return value
 
 
-def run_network(network: Network, x: Tensor, start: Tensor, sequences: Sequences, *, compiled: bool = False) -> Tensor:
-    """The cell's outputs at the minibatch's steps, [n, H]: one fused call, padding left out."""
-    forward = torch.compile(network, dynamic=True) if compiled else network
-    y, _ = forward(x, start, sequences.separator)
-    return y.flatten(0, 1)[sequences.place]  # type: ignore[no-any-return]
+def run_network(network: Network, x: Tensor, start: Tensor, sequences: Sequences) -> Tensor:
+    """The cell's outputs at the minibatch's steps, [n, H]: one fused call, separators and padding left out."""
+    y, _ = network(x, start, sequences.separator)
+    outputs: Tensor = y.flatten(0, 1)[sequences.place]
+    return outputs
+
+
+def _in_reduced_precision(state: LearnerState, rollout: Rollout, batch: _Batch, config: LearnerConfig) -> _Batch:
+    """The same batch with the acting policy's log-probabilities and values as the update's own arithmetic gives them.
+
+    Collection runs in float32; in bfloat16 the same policy gives slightly other numbers, whose ratio would not be 1.
+    """
+    T, B = rollout.begins.shape
+    units = torch.arange(len(chunk_starts(T, config.chunk)) * B, device=rollout.begins.device)
+    sequences = cut(rollout.begins, units, config.chunk)
+    with torch.no_grad():
+        outputs = run_networks(state, rollout, batch, sequences, config)
+    order = sequences.steps.argsort()
+    return replace(batch, old_log_probability=outputs.log_probability[order], old_value=outputs.value[order])
 
 
 def _flatten(state: LearnerState, rollout: Rollout, targets: Targets, config: LearnerConfig) -> _Batch:
@@ -201,29 +211,24 @@ def _step(
     sums: _Sums,
 ) -> None:
     """One gradient step; each agent's losses are means over steps, and agents' losses are summed."""
-    log_ratio = outputs.log_probability - batch.old_log_probability[steps]
-    ratio, advantage = log_ratio.exp(), batch.advantage[steps]
-    clipped = ratio.clamp(1.0 - config.clip, 1.0 + config.clip)
-    policy_loss = -torch.minimum(ratio * advantage, clipped * advantage).mean(0)
-    value_loss = _value_loss(outputs.value, batch.old_value[steps], batch.target[steps], config.value_clip)
-    entropy = outputs.entropy.mean(0)
-    loss = policy_loss + config.value_coefficient * value_loss - entropy_coefficient * entropy
+    form = compiled_losses() if config.compile else ppo_losses
+    losses = form(
+        outputs.log_probability,
+        outputs.entropy,
+        outputs.value,
+        batch.old_log_probability[steps],
+        batch.old_value[steps],
+        batch.advantage[steps],
+        batch.target[steps],
+        config.clip,
+        config.value_clip,
+    )
+    loss = losses.policy + config.value_coefficient * losses.value - entropy_coefficient * losses.entropy
     state.optimiser.zero_grad(set_to_none=True)
     loss.sum().backward()  # type: ignore[no-untyped-call]
     norms = [clip_gradient(network, config.max_grad_norm) for network in state.policy.networks()]
     state.optimiser.step()
-    with torch.no_grad():
-        kl = (ratio - 1.0 - log_ratio).mean()
-        clip_fraction = ((ratio - 1.0).abs() > config.clip).float().mean()
-        sums.add(value_loss.mean(), policy_loss.mean(), entropy, kl, clip_fraction, torch.stack(norms))
-
-
-def _value_loss(value: Tensor, old: Tensor, target: Tensor, clip: float) -> Tensor:
-    loss = (value - target).square()
-    if clip:
-        near = old + (value - old).clamp(-clip, clip)
-        loss = torch.maximum(loss, (near - target).square())
-    return loss.mean(0)
+    sums.add(losses, torch.stack(norms))
 
 
 def clip_gradient(network: nn.Module, limit: float) -> Tensor:
@@ -242,23 +247,25 @@ def _check_start(report: UpdateReport, outputs: _Outputs, batch: _Batch, steps: 
 
 
 class _Sums:
-    """Running sums of the steps' statistics, kept as tensors so that no step waits for the device."""
+    """Statistics of the steps, kept as tensors so that no step waits for the device."""
 
     def __init__(self) -> None:
-        self.rows: list[tuple[Tensor, ...]] = []
+        self.losses: list[Losses] = []
+        self.norms: list[Tensor] = []
         self.pass_start = 0
 
     def new_pass(self) -> None:
-        self.pass_start = len(self.rows)
+        self.pass_start = len(self.losses)
 
-    def add(self, *values: Tensor) -> None:
-        self.rows.append(tuple(v.detach() for v in values))
+    def add(self, losses: Losses, norms: Tensor) -> None:
+        self.losses.append(Losses(*(part.detach() for part in losses)))
+        self.norms.append(norms.detach())
 
     def pass_kl(self) -> float:
-        return float(torch.stack([row[3] for row in self.rows[self.pass_start :]]).mean())
+        return float(torch.stack([losses.kl for losses in self.losses[self.pass_start :]]).mean())
 
     def fill(self, report: UpdateReport) -> None:
-        value, policy, entropy, _, clipped, norms = (torch.stack(c).mean(0) for c in zip(*self.rows, strict=True))
-        report.value_loss_update, report.policy_loss = float(value), float(policy)
-        report.entropy, report.grad_norm = entropy.tolist(), norms.tolist()
-        report.kl, report.clip_fraction = self.pass_kl(), float(clipped)
+        mean = Losses(*(torch.stack(parts).mean(0) for parts in zip(*self.losses, strict=True)))
+        report.value_loss_update, report.policy_loss = float(mean.value.mean()), float(mean.policy.mean())
+        report.entropy, report.grad_norm = mean.entropy.tolist(), torch.stack(self.norms).mean(0).tolist()
+        report.kl, report.clip_fraction = self.pass_kl(), float(mean.clip_fraction)

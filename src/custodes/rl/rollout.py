@@ -47,7 +47,7 @@ class Rollout:
     starts_critic: Tensor
     """Float [C, S, 0 or 1, B, H]."""
     lane: Tensor
-    """int64 [T, B]: a number for each (slot, lane) run, for cross-fitting by lane."""
+    """int64 [T, B]: the recorded lane of each step, or a number for each run where the environment names none."""
     decision: Tensor
     """int64 [T, B]."""
     label: Tensor
@@ -158,7 +158,8 @@ class _Recorder:
         value = self.norm.denormalise(torch.stack(values))
         observations = [p.observation for p in self.positions]
         masks = [o.mask for o in observations if o.mask is not None]
-        lane = begins.long().cumsum(0) * B + torch.arange(B, device=begins.device)
+        lanes = [s.lane for s in steps if s.lane is not None]
+        run = begins.long().cumsum(0) * B + torch.arange(B, device=begins.device)
         return Rollout(
             observation=torch.stack([o.agents.transpose(0, 1) for o in observations], dim=1),
             output=torch.stack(self.outputs, dim=1),
@@ -174,7 +175,7 @@ class _Recorder:
             begins=begins,
             starts_actor=torch.stack([s.actor for s in starts]),
             starts_critic=torch.stack([s.critic for s in starts]),
-            lane=lane,
+            lane=torch.stack(lanes) if len(lanes) == T else run,
             decision=torch.stack([s.decision for s in steps]),
             label=torch.stack([s.label for s in steps]),
             team_reward=torch.stack([s.team_reward for s in steps]),

@@ -43,6 +43,18 @@ def chunk_starts(steps: int, chunk: int) -> range:
     return range(0, steps, chunk or steps)
 
 
+def start_states(stored: Tensor, sequences: Sequences, network: int) -> Tensor:
+    """State [S, U, H] that each sequence starts from, of one network.
+
+    Args:
+        stored: Float [C, S, A, B, H], states before each chunk.
+        sequences: U of them.
+        network: Index along A.
+    """
+    found = stored[sequences.chunk, :, network, sequences.slot].transpose(0, 1)
+    return found * (~sequences.fresh)[None, :, None]
+
+
 def cut(begins: Tensor, units: Tensor, chunk: int) -> Sequences:
     """Sequences of the given units.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -40,8 +41,10 @@ class LearnerState:
 
 def create(config: LearnerConfig, env: VectorEnv, seed: int, device: torch.device | str = "cpu") -> LearnerState:
     """A fresh learner at the start of every slot's first lane; the same seed gives the same bits."""
+    # Streams of their own for parameters, actions and minibatches: seed and seed + 1 share nothing.
+    parameters, actions, batches = (int(s) >> 1 for s in np.random.SeedSequence(seed).generate_state(3, np.uint64))
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(parameters)
         policy = Policy(
             config,
             agents=env.agents,
@@ -54,8 +57,8 @@ def create(config: LearnerConfig, env: VectorEnv, seed: int, device: torch.devic
         policy=policy,
         optimiser=optimiser,
         norm=ValueNorm.start(policy.value_groups, torch.device(device)),
-        acting=torch.Generator(device).manual_seed(seed * 2 + 1),
-        batching=torch.Generator().manual_seed(seed * 2 + 2),
+        acting=torch.Generator(device).manual_seed(actions),
+        batching=torch.Generator().manual_seed(batches),
         position=begin(policy, env),
     )
 
@@ -76,7 +79,11 @@ def pack(state: LearnerState, env: VectorEnv) -> tuple[dict[str, Tensor], dict[s
         "position.begins": position.begins,
     }
     tensors |= {f"env.{k}": v for k, v in env.state().items()}
-    scalars = {"iteration": state.iteration, "decisions": state.decisions}
+    scalars = {
+        "iteration": state.iteration,
+        "decisions": state.decisions,
+        "device": state.acting.device.type,
+    }
     return {k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()}, scalars
 
 
@@ -87,6 +94,12 @@ def unpack(state: LearnerState, env: VectorEnv, tensors: dict[str, Tensor], scal
         CustodesError: The checkpoint is of a learner of another shape.
     """
     device = next(state.policy.parameters()).device
+    if scalars["device"] != device.type:
+        raise CustodesError(
+            f"the run was trained on {scalars['device']}, and generators of {device.type} cannot continue it exactly",
+            where="train.device",
+            fix=f"resume with train.device={scalars['device']}, or train a new run",
+        )
     load_policy(state.policy, tensors)
     names = [name for name, _ in state.policy.named_parameters()]
     slots: dict[int, dict[str, Tensor]] = {}

@@ -13,6 +13,7 @@ from torch import Tensor
 from custodes.bft.votes import QUARANTINE, severity_decision, tolerated
 from custodes.env.lanes import Lanes
 from custodes.env.table import EnvTable, Viewer
+from custodes.rl.acting import masked
 from custodes.rl.networks import Policy
 
 PLACES = 65_536
@@ -84,9 +85,12 @@ class Team:
             offset = torch.arange(first, min(first + piece, int(length.max())))[:, None]
             inside = offset < length
             place = torch.where(inside, start + offset, start)
-            seen = viewer(order[place.flatten()].to(device)).agents.reshape(*place.shape, self.policy.agents, -1)
+            seen = viewer(order[place.flatten()].to(device))
+            views = seen.agents.reshape(*place.shape, self.policy.agents, -1)
             for agent in range(self.policy.agents):
-                logits, state[:, agent] = self._logits(seen[:, :, agent], state[:, agent], agent)
+                logits, state[:, agent] = self._logits(views[:, :, agent], state[:, agent], agent)
+                if seen.mask is not None:
+                    logits = masked(logits, seen.mask.reshape(*place.shape, *seen.mask.shape[1:])[:, :, agent])
                 probability = logits.softmax(-1)[..., QUARANTINE:].sum(-1)
                 votes[place[inside], agent] = logits.argmax(-1).cpu()[inside]
                 contained[place[inside], agent] = probability.cpu()[inside]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,8 +25,8 @@ from custodes.team.workload import Workload, prepare
 from custodes.train import checkpoint
 from custodes.train.config import RunConfig
 from custodes.train.encoder_file import read_encoder, write_encoder
-from custodes.train.run_folder import RunFolder, check_new, create_run, open_run
-from custodes.train.scoring import reward_columns
+from custodes.train.run_folder import RunFolder, check_new, create_run, current_versions, open_run
+from custodes.train.scoring import reward_columns, team_warnings
 from custodes.train.tensorboard import EventLog
 
 Line = Mapping[str, Any]
@@ -61,6 +62,8 @@ class _Session:
     """Best validation F1 so far; -1 before the first evaluation."""
     seconds: float
     """Time spent in iterations so far."""
+    warmed: bool
+    """The supervised warm start, if there is one, is done."""
 
 
 def train(config: RunConfig, out: Path, watcher: Watcher | None = None) -> RunFolder:
@@ -85,9 +88,8 @@ def train(config: RunConfig, out: Path, watcher: Watcher | None = None) -> RunFo
     with run.lock():
         write_encoder(out, workload.encoder)
         session = _session(run, workload, player)
-        if config.rl.warm_start:
-            warm_start(session.learner, session.env, config.rl)
         _save(session)
+        _say_warnings(session, watcher)
         _loop(session, watcher)
     return run
 
@@ -108,17 +110,43 @@ def resume(out: Path, watcher: Watcher | None = None) -> RunFolder:
     _use_threads(config)
     device = _device(config)
     with run.lock():
-        saved = checkpoint.load(run.checkpoints, watcher.warn)
         workload = prepare(config.data, config.env, config.team, encoder=read_encoder(out), device=device)
         check_digest(run, workload)
         session = _session(run, workload, _player(config, workload, device))
-        unpack(session.learner, session.env, dict(saved.tensors), dict(saved.scalars))
-        session.next_evaluation = int(saved.scalars["next_evaluation"])
-        session.best_f1 = float(saved.scalars["best_f1"])
-        session.seconds = float(saved.scalars["seconds"])
+        if any((run.checkpoints / name).exists() for name in (checkpoint.LAST, checkpoint.PREVIOUS)):
+            _restore(session, checkpoint.load(run.checkpoints, watcher.warn))
+        # Else it was cut before its first checkpoint: the settings and the seed make that one again.
         run.keep_metrics(session.learner.iteration)
+        _say_changes(run, watcher)
+        _say_warnings(session, watcher)
         _loop(session, watcher)
     return run
+
+
+def _restore(session: _Session, saved: checkpoint.Checkpoint) -> None:
+    """Put a checkpoint into a fresh session."""
+    unpack(session.learner, session.env, dict(saved.tensors), dict(saved.scalars))
+    session.next_evaluation = int(saved.scalars["next_evaluation"])
+    session.best_f1 = float(saved.scalars["best_f1"])
+    session.seconds = float(saved.scalars["seconds"])
+    session.warmed = bool(saved.scalars["warmed"])
+
+
+def _say_changes(run: RunFolder, watcher: Watcher) -> None:
+    """Name programs of another version than the run began with: they may compute other bits."""
+    now = current_versions()
+    changed = [f"{name} {then} -> {now.get(name)}" for name, then in run.versions.items() if now.get(name) != then]
+    if changed:
+        watcher.warn(f"{run.path}: resumed with other versions ({', '.join(changed)}); it may not continue bit by bit")
+
+
+def _say_warnings(session: _Session, watcher: Watcher) -> None:
+    """Say what a reader of this run's scores must know."""
+    for line in (*session.workload.warnings(), *team_warnings(session.config)):
+        watcher.warn(f"Note: {line}")
+    lanes, slots = session.env.lanes, session.config.env.slots
+    if lanes < slots:
+        watcher.warn(f"Note: the training part has {lanes} lanes for {slots} slots: several play the same one at once")
 
 
 def check_digest(run: RunFolder, workload: Workload) -> None:
@@ -148,21 +176,29 @@ def _session(run: RunFolder, workload: Workload, player: tuple[TriageEnv, Learne
         next_evaluation=0,
         best_f1=-1.0,
         seconds=0.0,
+        warmed=not run.config.rl.warm_start,
     )
 
 
 def _loop(session: _Session, watcher: Watcher) -> None:
     config, learner = session.config, session.learner
     per_iteration = config.rl.rollout * config.env.slots
-    total = config.train.iterations or -(-config.train.decisions // per_iteration)
-    watcher.started(session.run, learner.decisions, total * per_iteration)
-    with EventLog(session.run.path, learner.iteration, enabled=config.train.tensorboard) as events:
+    warm = config.rl.warm_start_iterations if config.rl.warm_start else 0
+    total = config.train.iterations or max(1, -(-config.train.decisions // per_iteration) - warm)
+    watcher.started(session.run, learner.decisions, (total + warm) * per_iteration)
+    if not session.warmed:
+        if not warm_start(learner, session.env, config.rl, watcher.stop):
+            return  # The checkpoint from before it stands; a resumed run warms up anew, to the same bits.
+        session.warmed = True
+        _save(session)
+    log = EventLog(session.run.path, learner.iteration, enabled=config.train.tensorboard, warn=watcher.warn)
+    with log as events:
         while learner.iteration < total:
             begin = time.perf_counter()
             line = iterate(learner, session.env, config.rl, learner.iteration / total)
             seconds = time.perf_counter() - begin
             session.seconds += seconds
-            _check_finite(line)
+            _check_finite(line, session)
             last = learner.iteration == total
             # The next iteration must not overstep the interval between two evaluations.
             due = learner.decisions + per_iteration > session.next_evaluation
@@ -211,6 +247,7 @@ def _packed(session: _Session) -> tuple[dict[str, torch.Tensor], dict[str, Any]]
         "next_evaluation": session.next_evaluation,
         "best_f1": session.best_f1,
         "seconds": session.seconds,
+        "warmed": session.warmed,
     }
     return tensors, scalars | extra
 
@@ -219,14 +256,17 @@ def _save(session: _Session) -> None:
     checkpoint.save(session.run.checkpoints, *_packed(session))
 
 
-def _check_finite(line: Line) -> None:
-    """A loss that is no number would be learned from for ever: stop and say so; the last checkpoint is good."""
-    for name in ("value_loss", "policy_loss", "kl"):
-        if not -float("inf") < line[name] < float("inf"):
+def _check_finite(line: Line, session: _Session) -> None:
+    """A number that is none would be learned from for ever: stop before it is saved, and say so."""
+    values = {name: line[name] for name in ("value_loss", "policy_loss", "kl")}
+    values |= {f"grad_norm of network {i}": norm for i, norm in enumerate(line["grad_norm"])}
+    values |= {name: float(p.detach().sum()) for name, p in session.learner.policy.named_parameters()}
+    for name, value in values.items():
+        if not math.isfinite(value):
             raise CustodesError(
-                f"{name} is {line[name]} at iteration {line['iteration']}",
-                where="training",
-                fix="lower rl.learning_rate or rl.max_grad_norm, and resume from the last checkpoint",
+                f"{name} is {value} at iteration {line['iteration']}",
+                where=str(session.run.path),
+                fix="train a new run with a lower rl.learning_rate or rl.max_grad_norm (this one would end here again)",
             )
 
 

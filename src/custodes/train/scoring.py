@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from custodes.bft.votes import tolerated
 from custodes.data.dataset import codes
 from custodes.data.split import PartName
 from custodes.env.triage import TriageConfig, reward_table
@@ -20,10 +21,19 @@ from custodes.rl.state import load_policy
 from custodes.team.team import Team
 from custodes.team.workload import Workload, prepare, with_data
 from custodes.train import checkpoint
+from custodes.train.config import RunConfig
 from custodes.train.encoder_file import read_encoder
 from custodes.train.run_folder import RunFolder
 
-SHARED_WARNING = "the agents share parameters: f liars among them is a figure without meaning, they fail together"
+
+def team_warnings(config: RunConfig) -> tuple[str, ...]:
+    """What must be known about the team itself, a sentence each."""
+    notes = []
+    if config.rl.sharing == "shared" and config.team.agents > 1:
+        notes.append("the agents share parameters: f liars among them is a figure without meaning, they fail together")
+    if tolerated(config.team.agents) == 0:
+        notes.append(f"{config.team.agents} agents stand no liar (f = 0): four are needed for f = 1")
+    return tuple(notes)
 
 
 def reward_columns(env: TriageConfig) -> NDArray[np.float64]:
@@ -90,7 +100,7 @@ def evaluate_run(
         checkpoint=str(file.relative_to(run.path)),
         iteration=int(saved.scalars["iteration"]),
         trained_decisions=int(saved.scalars["decisions"]),
-        warnings=(*workload.warnings(), *((SHARED_WARNING,) if run.config.rl.sharing == "shared" else ())),
+        warnings=(*workload.warnings(), *team_warnings(run.config)),
     )
     played = Played(rows=play.rows, decisions=play.decisions, score=play.score, votes=play.votes)
     return evaluate_play(played, scene, score_baselines(workload, part, baselines, run.config.seed), seconds=seconds)

@@ -1,0 +1,72 @@
+"""The losses of PPO as pure functions of what the networks say about n steps of A agents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Losses(NamedTuple):
+    """Means over the n steps."""
+
+    policy: Tensor
+    """[A]: the clipped surrogate, negated (Schulman et al. 2017, eq. 7)."""
+    value: Tensor
+    """[A]: squared error against the targets, clipped around the old value where asked."""
+    entropy: Tensor
+    """[A]: entropy of the policies, nats."""
+    kl: Tensor
+    """[]: KL divergence from the acting policy, mean over agents (the k3 estimator of Schulman 2020), nats."""
+    clip_fraction: Tensor
+    """[]: share of ratios outside the clip range."""
+
+
+def ppo_losses(
+    log_probability: Tensor,
+    entropy: Tensor,
+    value: Tensor,
+    old_log_probability: Tensor,
+    old_value: Tensor,
+    advantage: Tensor,
+    target: Tensor,
+    clip: float,
+    value_clip: float,
+) -> Losses:
+    """Form the losses; every tensor is [n, A].
+
+    Args:
+        log_probability: Of the actions taken, under the new policy.
+        entropy: Of the new policy.
+        value: The critic's value, normalised units.
+        old_log_probability: Of the actions, when they were taken.
+        old_value: The acting critic's value, normalised units.
+        advantage: How much better each action turned out.
+        target: Value targets, normalised units.
+        clip: Clip range of the ratio.
+        value_clip: Clip range of the value change; 0 for none.
+    """
+    log_ratio = log_probability - old_log_probability
+    ratio = log_ratio.exp()
+    clipped = ratio.clamp(1.0 - clip, 1.0 + clip)
+    error = (value - target).square()
+    if value_clip:
+        near = old_value + (value - old_value).clamp(-value_clip, value_clip)
+        error = torch.maximum(error, (near - target).square())
+    return Losses(
+        policy=-torch.minimum(ratio * advantage, clipped * advantage).mean(0),
+        value=error.mean(0),
+        entropy=entropy.mean(0),
+        kl=(ratio - 1.0 - log_ratio).mean().detach(),
+        clip_fraction=((ratio - 1.0).abs() > clip).float().mean().detach(),
+    )
+
+
+@cache
+def compiled_losses() -> Callable[..., Losses]:
+    """`ppo_losses` through torch.compile; compiled at its first call, once per process."""
+    compiled: Callable[..., Losses] = torch.compile(ppo_losses, dynamic=True)
+    return compiled
