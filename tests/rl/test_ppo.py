@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
 import torch
 
 from custodes.env.check import check_env
+from custodes.errors import CustodesError
 from custodes.interface import Observation, Step, VectorEnv
 from custodes.rl.config import LearnerConfig
 from custodes.rl.learner import form_targets, iterate
-from custodes.rl.ppo import update
+from custodes.rl.losses import compiled_losses, ppo_losses
+from custodes.rl.ppo import clip_gradient, update
 from custodes.rl.rollout import Position, Rollout, collect
 from custodes.rl.state import LearnerState, create, pack, unpack
 from custodes.rl.warmstart import warm_start
@@ -182,3 +185,81 @@ def test_shared_networks_can_tell_agents_apart() -> None:
     told = [learner.policy.identify(x, a) for a in range(3)]
     assert [t[:, 3:].argmax(-1)[0].item() for t in told] == [0, 1, 2]
     assert len(learner.policy.networks()) == 1
+
+
+@pytest.mark.parametrize("core", ["lstm", "gru"])
+def test_ratio_stays_one_in_reduced_precision(core: str) -> None:
+    """Collection is float32; under autocast the reference is one pass of the update's own arithmetic."""
+    config = replace(SMALL, core=core, autocast=True)  # type: ignore[arg-type]
+    env = Staggered()
+    learner = create(config, env, 0)
+    for i in range(3):
+        line = iterate(learner, env, config, i / 3)
+        assert line["ratio_error"] < 1e-5
+        assert math.isfinite(line["value_loss_update"])
+
+
+def test_ratio_stays_one_for_a_trained_team_of_the_default_size() -> None:
+    config = LearnerConfig(gamma=0.95)
+    env = Staggered(slots=16, agents=2)
+    learner = create(config, env, 0)
+    for i in range(30):
+        line = iterate(learner, env, config, i / 30)
+        assert line["ratio_error"] < 1e-5
+        assert line["ratio_error_max"] < 1e-4
+
+
+def test_minibatches_are_as_many_as_asked_for() -> None:
+    config = replace(SMALL, rollout=5, chunk=1, minibatches=4, epochs=1)
+    env = Staggered(slots=1)
+    learner = create(config, env, 0)
+    rollout, _ = collect(
+        learner.policy, env, learner.position, learner.norm, learner.acting, steps=5, chunk=1, bootstrap=True
+    )
+    report = update(
+        learner, rollout, form_targets(rollout, config), config, learning_rate=1e-3, entropy_coefficient=0.0
+    )
+    assert report.steps == 4
+
+
+def test_value_clip_and_gradient_clip_bound_the_step() -> None:
+    env = Staggered()
+    learner = create(SMALL, env, 0)
+    network = learner.policy.actor(0)
+    for parameter in network.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    before = clip_gradient(network, 0.5)
+    after = torch.stack([p.grad.norm() for p in network.parameters() if p.grad is not None]).norm()
+    assert float(before) > 0.5
+    assert float(after) == pytest.approx(0.5, rel=1e-4)
+    one = torch.ones(4, 1)
+    losses = ppo_losses(one * 0, one, one * 5.0, one * 0, one * 0.0, one, one * 5.0, clip=0.2, value_clip=0.2)
+    # The value is right, but moved further than the clip: the loss is that of the clipped value.
+    assert float(losses.value) == pytest.approx(4.8**2)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*is deprecated:DeprecationWarning")
+def test_compiled_losses_equal_the_plain_ones() -> None:
+    g = torch.Generator().manual_seed(0)
+    parts = [torch.randn(64, 3, generator=g) * 0.3 for _ in range(7)]
+    plain, compiled = ppo_losses(*parts, clip=0.2, value_clip=0.1), compiled_losses()(*parts, clip=0.2, value_clip=0.1)
+    for one, other in zip(plain, compiled, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("value_norm_decay", 1.0), ("entropy_decay", 5.0), ("hidden", 10**8), ("gamma", 1.5), ("learning_rate", 0.0)],
+)
+def test_settings_out_of_range_are_refused_by_name(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=name):
+        replace(SMALL, **{name: value})  # type: ignore[arg-type]
+
+
+def test_a_checkpoint_of_another_device_is_refused() -> None:
+    env = Staggered()
+    learner = create(SMALL, env, 0)
+    tensors, scalars = pack(learner, env)
+    with pytest.raises(CustodesError, match="cuda"):
+        unpack(learner, env, tensors, scalars | {"device": "cuda"})

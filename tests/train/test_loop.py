@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,13 @@ import pytest
 from custodes.errors import CustodesError
 from custodes.evaluate.run_schema import validate_line
 from custodes.rl.learner import iterate
+from custodes.rl.state import LearnerState
 from custodes.train import checkpoint
-from custodes.train.loop import check_digest, train
+from custodes.train.loop import Watcher, check_digest, resume, train
 from custodes.train.presets import load_preset
 from custodes.train.run_folder import RunFolder
 from custodes.train.scoring import evaluate_run, workload_of
+from custodes.train.tensorboard import EventLog
 from tests.train.test_resume import SMALL
 
 
@@ -81,6 +84,66 @@ def test_a_loss_that_is_no_number_stops_the_training(tmp_path: Path, monkeypatch
     with pytest.raises(CustodesError, match="value_loss is nan at iteration 7"):
         train(load_preset("quick", SMALL), tmp_path / "run")
     assert checkpoint.load_file(tmp_path / "run" / "checkpoints" / "last.safetensors").scalars["iteration"] == 5
+
+
+def test_parameters_that_are_no_numbers_are_not_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = iterate
+
+    def broken(state: LearnerState, *args: Any) -> dict[str, Any]:
+        line = real(state, *args)
+        if line["iteration"] == 10:
+            next(state.policy.parameters()).data[0, 0] = float("inf")
+        return line
+
+    monkeypatch.setattr("custodes.train.loop.iterate", broken)
+    with pytest.raises(CustodesError, match="at iteration 10"):
+        train(load_preset("quick", SMALL), tmp_path / "run")
+    saved = checkpoint.load_file(tmp_path / "run" / "checkpoints" / "last.safetensors")
+    assert saved.scalars["iteration"] == 5
+    assert all(bool(t.isfinite().all()) for t in saved.tensors.values() if t.is_floating_point())
+
+
+def test_the_warm_start_counts_in_the_budget(tmp_path: Path) -> None:
+    settings = ["train.iterations=0", "train.decisions=1280", "rl.warm_start=true", "rl.warm_start_iterations=4"]
+    run = train(load_preset("quick", [*SMALL, *settings]), tmp_path / "run")
+    assert [line["decisions"] for line in read(run)] == [5 * 128 + 128 * k for k in range(6)]
+
+
+def test_a_full_disk_ends_the_tensorboard_log_and_not_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    def full(self: RecordWriter, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(RecordWriter, "write", full)
+    said: list[str] = []
+    run = train(load_preset("quick", [*SMALL, "train.iterations=3"]), tmp_path / "run", Watcher(warn=said.append))
+    assert len(read(run)) == 3
+    assert sum("without TensorBoard" in line for line in said) == 1
+
+
+def test_what_makes_scores_doubtful_is_said(tmp_path: Path) -> None:
+    said: list[str] = []
+    settings = ["rl.sharing=shared", "team.views=disjoint", "train.iterations=1"]
+    train(load_preset("quick", [*SMALL, *settings]), tmp_path / "run", Watcher(warn=said.append))
+    text = " ".join(said)
+    assert "share parameters" in text
+    assert "too few agents see" in text
+
+
+def test_tensorboard_reads_what_was_written_and_forgets_what_was_undone(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    stopped = train(load_preset("quick", SMALL), tmp_path / "run", Watcher(stop=lambda: True))
+    with EventLog(stopped.path, 1, enabled=True, warn=pytest.fail) as log:
+        for step in (2, 3, 4):
+            log.write({"iteration": step, "f1": 0.0, "entropy_per_agent": [1.0, 2.0]})
+    resume(stopped.path)
+    events = EventAccumulator(str(stopped.path / "tensorboard")).Reload()
+    assert [e.step for e in events.Scalars("f1")] == [
+        line["iteration"] for line in read(stopped) if line["f1"] is not None
+    ]
+    assert len(events.Scalars("entropy_per_agent/1")) == 20
 
 
 def test_missing_cuda_is_said(tmp_path: Path) -> None:

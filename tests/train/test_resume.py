@@ -40,14 +40,15 @@ def lines(run: Path) -> list[dict[str, object]]:
     return [{k: v for k, v in line.items() if k not in TIMING} for line in found]
 
 
-def tensors(run: Path) -> dict[str, torch.Tensor]:
-    return dict(checkpoint.load_file(run / "checkpoints" / "last.safetensors").tensors)
+def tensors(run: Path, file: str) -> dict[str, torch.Tensor]:
+    return dict(checkpoint.load_file(run / "checkpoints" / f"{file}.safetensors").tensors)
 
 
 def assert_same_run(one: Path, other: Path) -> None:
-    first, second = tensors(one), tensors(other)
-    assert first.keys() == second.keys()
-    assert [name for name in first if not torch.equal(first[name], second[name])] == []
+    for file in ("last", "best"):
+        first, second = tensors(one, file), tensors(other, file)
+        assert first.keys() == second.keys()
+        assert [name for name in first if not torch.equal(first[name], second[name])] == []
     assert lines(one) == lines(other)
     assert [line["iteration"] for line in lines(one)] == list(range(1, 21))
 
@@ -96,6 +97,42 @@ def test_stopping_between_checkpoints_and_resuming(tmp_path: Path, more: tuple[s
     assert_same_run(whole, tmp_path / "cut")
 
 
+@pytest.mark.parametrize("rollouts", [0, 3])
+def test_stopping_in_the_warm_start_leaves_a_run_that_resumes(tmp_path: Path, rollouts: int) -> None:
+    more = ("rl.warm_start=true", "rl.warm_start_iterations=5")
+    whole = straight(tmp_path / "whole", *more)
+    asked: list[int] = []
+
+    def stop() -> bool:
+        asked.append(1)
+        return len(asked) > rollouts
+
+    cut = tmp_path / "cut"
+    train(load_preset("quick", [*SMALL, *more]), cut, Watcher(stop=stop))
+    assert not (cut / "metrics.jsonl").exists()
+    resume(cut)
+    assert_same_run(whole, cut)
+
+
+def test_a_run_cut_before_its_first_checkpoint_resumes(tmp_path: Path) -> None:
+    whole = straight(tmp_path / "whole")
+    cut = tmp_path / "cut"
+    train(load_preset("quick", SMALL), cut, Watcher(stop=lambda: True))
+    for file in (cut / "checkpoints").iterdir():
+        file.unlink()
+    resume(cut)
+    assert_same_run(whole, cut)
+
+
+def test_other_versions_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cut = tmp_path / "cut"
+    train(load_preset("quick", SMALL), cut, Watcher(stop=lambda: True))
+    monkeypatch.setattr("custodes.train.loop.current_versions", lambda: {"torch": "9.9"})
+    said: list[str] = []
+    resume(cut, Watcher(warn=said.append, stop=lambda: True))
+    assert any("-> 9.9" in line for line in said)
+
+
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(tmp_path: Path) -> None:
     one, two = straight(tmp_path / "one"), straight(tmp_path / "two")
     assert_same_run(one, two)
@@ -113,5 +150,5 @@ def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(tmp_path: Path) 
     last.write_bytes(last.read_bytes()[:-7])
     said: list[str] = []
     resume(cut, Watcher(warn=said.append))
-    assert len(said) == 1
+    assert sum("damaged" in line for line in said) == 1
     assert_same_run(whole, cut)

@@ -77,6 +77,8 @@ class EventLog:
         try:
             yield
         except OSError as error:
+            with contextlib.suppress(OSError):
+                self._writer.close()
             self._writer = None
             reason = (error.strerror or str(error)).lower()
             self._warn(f"{self._path}: {reason}; training goes on without TensorBoard events")
