@@ -242,9 +242,9 @@ def test_value_clip_and_gradient_clip_bound_the_step() -> None:
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*is deprecated:DeprecationWarning")
 def test_compiled_losses_equal_the_plain_ones() -> None:
     g = torch.Generator().manual_seed(0)
-    parts = [torch.randn(64, 3, generator=g) * 0.3 for _ in range(7)]
-    plain, compiled = ppo_losses(*parts, clip=0.2, value_clip=0.1), compiled_losses()(*parts, clip=0.2, value_clip=0.1)
-    for one, other in zip(plain, compiled, strict=True):
+    a, b, c, d, e, f, h = (torch.randn(64, 3, generator=g) * 0.3 for _ in range(7))
+    plain = ppo_losses(a, b, c, d, e, f, h, 0.2, 0.1)
+    for one, other in zip(plain, compiled_losses()(a, b, c, d, e, f, h, 0.2, 0.1), strict=True):
         torch.testing.assert_close(one, other)
 
 
