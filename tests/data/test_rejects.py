@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from custodes.data.config import DataConfig
+from custodes.data.convert import convert
+from custodes.data.describe import describe
 from custodes.data.reader import load
-from custodes.data.rejects import RejectLog
+from custodes.data.rejects import RejectLog, left_out_note
 from custodes.errors import CustodesError
 from tests.data.samples import table
 
@@ -80,7 +85,7 @@ def test_a_file_of_nothing_but_bad_lines_is_given_up_early(tmp_path: Path) -> No
 
 def test_an_earlier_loads_rejects_do_not_stay(tmp_path: Path) -> None:
     source, kept = tmp_path / "x.jsonl", tmp_path / "rejects.jsonl"
-    kept.write_text("old\n")
+    kept.write_text('{"file": "y.jsonl", "line": 3, "reason": "not JSON", "text": "old"}\n')
     source.write_text("\n".join(_lines()) + "\n")
     assert load(DataConfig(path=str(source)), rejects=kept).rejected == 0
     assert kept.read_text() == ""
@@ -93,6 +98,101 @@ def test_an_unwritable_rejects_file_is_one_line(tmp_path: Path) -> None:
         RejectLog(path=tmp_path / "file" / "r.jsonl") as log,
     ):
         log.begin()
+
+
+@pytest.mark.parametrize("content", ["old\n", "{}\n", '{"time": 1}\n', "[" * 100_000])
+def test_a_file_that_holds_no_rejects_is_never_replaced(tmp_path: Path, content: str) -> None:
+    source, kept = tmp_path / "x.jsonl", tmp_path / "notes.txt"
+    source.write_text("\n".join(_lines()) + "\n")
+    kept.write_text(content)
+    with pytest.raises(CustodesError, match=r"notes\.txt: the file exists and holds no rejects; name another file"):
+        load(DataConfig(path=str(source)), rejects=kept)
+    assert kept.read_text() == content
+    with pytest.raises(CustodesError, match="the file exists and holds no rejects"):
+        load(DataConfig(path=str(source)), rejects=tmp_path)
+
+
+def test_an_earlier_rejects_file_is_replaced_even_after_a_long_line(tmp_path: Path) -> None:
+    source, kept = tmp_path / "x.jsonl", tmp_path / "rejects.jsonl"
+    source.write_text("\n".join([*_lines(200), "\x01" * 100_000]) + "\n")
+    for _ in range(2):
+        assert load(DataConfig(path=str(source)), rejects=kept).rejected == 1
+    assert len(json.loads(kept.read_text())["text"]) == 1 << 16
+
+
+@pytest.mark.parametrize("action", [load, describe])
+def test_the_input_is_never_taken_for_the_rejects(tmp_path: Path, action: Callable[..., object]) -> None:
+    source, test, link = tmp_path / "x.jsonl", tmp_path / "y.jsonl", tmp_path / "link"
+    text = "".join(
+        json.dumps({"file": "a", "line": k, "reason": "b", "text": "c", "time": k, "entity": "p", "kind": "k"}) + "\n"
+        for k in range(9)
+    )
+    for path in (source, test):
+        path.write_text(text)
+    link.symlink_to(source)
+    config = DataConfig(path=str(source), test_path=str(test))
+    for kept in (source, test, link, tmp_path / "." / "x.jsonl"):
+        with pytest.raises(CustodesError, match="the rejects would overwrite a file that is read or written here"):
+            action(config, rejects=kept)
+    assert (source.read_text(), test.read_text()) == (text, text)
+
+
+def test_the_output_of_a_conversion_is_never_taken_for_the_rejects(tmp_path: Path) -> None:
+    source, out = tmp_path / "x.parquet", tmp_path / "out.parquet"
+    table().write_parquet(source)
+    whole = source.read_bytes()
+    for kept in (out, source, tmp_path / "." / "out.parquet"):
+        with pytest.raises(CustodesError, match="the rejects would overwrite a file"):
+            convert(DataConfig(path=str(source)), out, rejects=kept)
+    assert source.read_bytes() == whole
+    assert list(tmp_path.iterdir()) == [source]
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_failed_write_leaves_no_litter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    source, kept = tmp_path / "x.jsonl", tmp_path / "rejects.jsonl"
+    source.write_text("\n".join([*_lines(200), "oops"]) + "\n")
+    load(DataConfig(path=str(source)), rejects=kept)
+    before = kept.read_text()
+
+    def full(*_args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(*((os, "fsync", full) if step == "fsync" else (Path, "replace", full)))
+    with pytest.raises(CustodesError, match="cannot write the rejects: No space left on device"):
+        load(DataConfig(path=str(source)), rejects=kept)
+    assert kept.read_text() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["rejects.jsonl", "x.jsonl"]
+
+
+def test_a_disk_that_fills_up_while_lines_are_kept_leaves_no_litter(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        with (
+            pytest.raises(CustodesError, match="cannot write the rejects: File too large"),
+            RejectLog(path=tmp_path / "r.jsonl") as log,
+        ):
+            log.begin()
+            log.saw(10_000)
+            for line in range(10_000):
+                log.add(file="x", line=line, reason="bad", text="y" * 100)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("rejected", "kept", "note"),
+    [
+        (0, Path("r.jsonl"), None),
+        (1, None, "1 malformed line left out (name --rejects FILE to keep it)"),
+        (1234, None, "1,234 malformed lines left out (name --rejects FILE to keep them)"),
+        (2, Path("r.jsonl"), "2 malformed lines left out (kept in r.jsonl)"),
+    ],
+)
+def test_the_note_on_lines_left_out(rejected: int, kept: Path | None, note: str | None) -> None:
+    assert left_out_note(rejected, kept) == note
 
 
 @pytest.mark.parametrize("limit", [-0.1, 1.5, float("nan")])

@@ -57,7 +57,8 @@ def convert(config: DataConfig, out: Path, *, rejects: Path | None = None, overw
     _check_target(config, out, overwrite)
     aside = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:
-        with RejectLog(path=rejects, limit=config.max_rejects) as log:
+        others = (config.path, config.test_path, out)
+        with RejectLog(path=rejects, limit=config.max_rejects, apart_from=others) as log:
             readings = open_readings(config, log)
             records = _write(readings, log, aside, where=str(out))
         _publish(aside, out)

@@ -87,7 +87,8 @@ def describe(config: DataConfig, *, rejects: Path | None = None) -> Description:
         CustodesError: The file cannot be read, or too many lines are malformed.
     """
     tally = _Tally()
-    with RejectLog(path=rejects, limit=config.max_rejects) as log:
+    others = (config.path, config.test_path)
+    with RejectLog(path=rejects, limit=config.max_rejects, apart_from=others) as log:
         readings = open_readings(config, log)
         for reading in readings:
             with translated(reading.where):

@@ -33,7 +33,8 @@ def load(config: DataConfig, *, rejects: Path | None = None) -> Dataset:
             outside its set; time steps back and the source does not declare recorded order; or too many lines are
             malformed.
     """
-    with RejectLog(path=rejects, limit=config.max_rejects) as log:
+    others = (config.path, config.test_path)
+    with RejectLog(path=rejects, limit=config.max_rejects, apart_from=others) as log:
         readings = open_readings(config, log)
         pieces = [_load_one(reading, log) for reading in readings]
     first = readings[0]

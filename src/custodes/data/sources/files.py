@@ -61,6 +61,7 @@ def open_reading(spec: FileSpec, log: RejectLog) -> Reading:
         if spec.path.stat().st_size == 0:
             raise CustodesError("the file is empty", where=where, fix="name another file")
         kind = tell_format(spec.path)
+        log.begin()
         if kind == "parquet":
             return _open_parquet(spec)
         if spec.source == "cdm" and kind == "csv":
@@ -71,7 +72,6 @@ def open_reading(spec: FileSpec, log: RejectLog) -> Reading:
             if spec.source not in ("auto", "cdm"):
                 raise CustodesError(f"source {spec.source} reads no Avro", where=where, fix="use data.source cdm")
             return _reading(spec, "cdm", True, _cdm_batches(spec, _avro_records(spec, log), "record", log))
-        log.begin()
         return _open_text(spec, kind == "json", log)
 
 
