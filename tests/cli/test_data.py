@@ -122,6 +122,26 @@ def test_rejects_are_kept(tmp_path: Path) -> None:
     assert [json.loads(line)["line"] for line in rejects.read_text().splitlines()] == [102, 103]
 
 
+@pytest.mark.parametrize("command", ["describe", "split", "audit", "convert"])
+def test_lines_left_out_are_told(tmp_path: Path, command: str) -> None:
+    data, rejects = tmp_path / "some.csv", tmp_path / "rejects.jsonl"
+    text = "".join(f"{time},s,p{time % 30},file,read,{time % 2},{time % 5}\n" for time in range(200))
+    data.write_text("time,stream,entity,channel,kind,label,size\n" + text + "notatime,s,p,file,read,0,1\n" * 2)
+    target = [tmp_path / "out.parquet", "--overwrite"] if command == "convert" else []
+    more = ["--split", "rows", "--no-trees"][: {"split": 2, "audit": 3}.get(command, 0)]
+    flags = ["data", command, *target, "--data", data, *more, "--max-rejects", 0.05]
+    for form in ([], ["--json"]):
+        done = custodes(*flags, *form)
+        assert done.code == 0, done.err
+        assert done.err.splitlines()[0] == "2 malformed lines left out (name --rejects FILE to keep them)"
+        kept = custodes(*flags, *form, "--rejects", rejects)
+        assert kept.err.splitlines()[0] == f"2 malformed lines left out (kept in {rejects})"
+        assert kept.out == done.out
+    assert [json.loads(line)["line"] for line in rejects.read_text().splitlines()] == [202, 203]
+    again = custodes(*flags, "--rejects", data).refusal
+    assert "the rejects would overwrite a file that is read or written here" in again
+
+
 @pytest.mark.parametrize(
     ("args", "line"),
     [

@@ -166,20 +166,16 @@ def test_a_failed_write_leaves_no_litter(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_disk_that_fills_up_while_lines_are_kept_leaves_no_litter(tmp_path: Path) -> None:
+    source = tmp_path / "x.jsonl"
+    source.write_text("\n".join([*_lines(9), *["oops" * 20] * 900]) + "\n")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
     try:
-        with (
-            pytest.raises(CustodesError, match="cannot write the rejects: File too large"),
-            RejectLog(path=tmp_path / "r.jsonl") as log,
-        ):
-            log.begin()
-            log.saw(10_000)
-            for line in range(10_000):
-                log.add(file="x", line=line, reason="bad", text="y" * 100)
+        with pytest.raises(CustodesError, match="cannot write the rejects: File too large"):
+            load(DataConfig(path=str(source), max_rejects=1.0), rejects=tmp_path / "r.jsonl")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [source]
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,8 @@ def describe(
     from custodes.data.describe import describe as describe_data
 
     config = _config(preset, data, settings(changes, max_rejects=max_rejects))
-    description = describe_data(config, rejects=rejects)
+    description: Mapping[str, Any] = describe_data(config, rejects=rejects)
+    _tell_left_out(description["rejected"], rejects)
     if as_json:
         print_json(description)
     else:
@@ -101,6 +102,7 @@ def split_recording(
 
     config = _config(preset, data, settings(changes, max_rejects=max_rejects, data__split=method))
     dataset = load(config, rejects=rejects)
+    _tell_left_out(dataset.rejected, rejects)
     parts = split(dataset, config)
     summary = parts.summary(dataset.labels)
     if as_json:
@@ -124,6 +126,7 @@ def audit(
     trees: Annotated[bool, typer.Option("--trees/--no-trees", help="Fit boosted trees too (slow).")] = True,
     changes: SetOption = None,
     max_rejects: MaxRejectsOption = None,
+    rejects: RejectsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say what to know about a recording and its split before believing a score on it."""
@@ -136,10 +139,13 @@ def audit(
     if run is None:
         config = _config(preset, data, overrides)
     elif preset is not None or overrides:
-        raise CustodesError("a run has its own settings", where=f"--run {run}", fix="leave out all flags but --data")
+        raise CustodesError(
+            "a run has its own settings", where=f"--run {run}", fix="leave out all flags but --data and --rejects"
+        )
     else:
         config = find_data(_run_data(run), data)
-    dataset = load(config)
+    dataset = load(config, rejects=rejects)
+    _tell_left_out(dataset.rejected, rejects)
     if run is not None:
         _refuse_other_data(run, dataset.digest)
     findings = audit_data(dataset, split(dataset, config), config, trees=trees)
@@ -169,12 +175,23 @@ def convert(
 
     config = _config(preset, data, settings(changes, max_rejects=max_rejects))
     done = convert_data(config, out, rejects=rejects, overwrite=overwrite)
+    _tell_left_out(done.rejected, rejects)
     if as_json:
         print_json(asdict(done))
     else:
         print_line(
             f"{done.records:,} records of source {done.source} written to {done.path}; {done.rejected:,} rejected"
         )
+
+
+def _tell_left_out(rejected: int, rejects: Path | None) -> None:
+    """Say on standard error how many malformed lines were left out, and where they are."""
+    from custodes.cli.output import say
+    from custodes.data.rejects import left_out_note
+
+    note = left_out_note(rejected, rejects)
+    if note is not None:
+        say(note)
 
 
 def _run_data(run: Path) -> DataConfig:

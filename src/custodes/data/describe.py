@@ -79,9 +79,9 @@ def describe(config: DataConfig, *, rejects: Path | None = None) -> Description:
         What JSON can hold: `name`, `source`, `recorded_order`, `records`, `rejected`, `lines` (0 for Parquet),
         `columns` (name to type), `streams`, `entities`, `threat_entities`, `time` (`first` and `last` in ISO 8601,
         `seconds`, `steps_back` records whose time lies before that of the one before, `timeless` records with time 0),
-        `counts` (for stream, channel, kind, object_kind, label and phase: value to records, falling), `nulls` and
-        `not_finite` (column to records, only where there are any; nulls include columns that are absent and have a
-        default).
+        `counts` (for stream, channel, kind, object_kind, label and phase: value to records, falling, ties by value),
+        `nulls` and `not_finite` (column to records, only where there are any; nulls include columns that are absent
+        and have a default).
 
     Raises:
         CustodesError: The file cannot be read, or too many lines are malformed.
@@ -121,10 +121,15 @@ def _summary(tally: _Tally, reading: Reading, log: RejectLog) -> Description:
             "steps_back": tally.steps_back,
             "timeless": tally.timeless,
         },
-        "counts": {name: dict(counter.most_common()) for name, counter in tally.counts.items()},
+        "counts": {name: _falling(counter) for name, counter in tally.counts.items()},
         "nulls": {name: count for name, count in tally.nulls.items() if count},
         "not_finite": {name: count for name, count in tally.not_finite.items() if count},
     }
+
+
+def _falling(counter: Counter[str]) -> dict[str, int]:
+    """Counts, the largest first; equal ones in the order of their values, so that a file is described alike twice."""
+    return dict(sorted(counter.items(), key=lambda item: (-item[1], str(item[0]))))
 
 
 def _iso(time: int | None) -> str | None:
