@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -77,7 +78,7 @@ def test_targets_that_make_no_sense_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CustodesError, match="not a file in an existing folder"):
         convert(config, tmp_path / "absent" / "out.parquet")
     convert(config, tmp_path / "out.parquet")
-    with pytest.raises(CustodesError, match="the file exists"):
+    with pytest.raises(CustodesError, match="the file exists; name another file or give --overwrite"):
         convert(config, tmp_path / "out.parquet")
 
 
@@ -92,6 +93,28 @@ def test_a_full_disk_is_one_line_and_leaves_the_old_file(tmp_path: Path, monkeyp
     with pytest.raises(CustodesError, match="cannot write: No space left on device"):
         convert(DataConfig(path=str(tmp_path / "x.parquet")), out, overwrite=True)
     assert out.read_bytes() == b"old"
+
+
+def test_a_disk_that_fills_up_while_rows_are_written_is_no_damaged_input(tmp_path: Path) -> None:
+    out = tmp_path / "out.parquet"
+    out.write_bytes(b"old")
+    table(20_000).write_parquet(tmp_path / "x.parquet")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        with pytest.raises(CustodesError, match=r"out\.parquet: cannot write: .*; check space and permissions"):
+            convert(DataConfig(path=str(tmp_path / "x.parquet")), out, overwrite=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert out.read_bytes() == b"old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.parquet", "x.parquet"]
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a folder that not even root may write to")
+def test_a_folder_that_is_read_only_is_no_damaged_input(tmp_path: Path) -> None:
+    table().write_parquet(tmp_path / "x.parquet")
+    with pytest.raises(CustodesError, match=r"out\.parquet: cannot write: "):
+        convert(DataConfig(path=str(tmp_path / "x.parquet")), Path("/proc/self/out.parquet"))
 
 
 _PEAK = """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -16,7 +17,7 @@ from custodes.data.config import DataConfig
 from custodes.data.reader import checked, open_readings
 from custodes.data.rejects import RejectLog
 from custodes.data.sources.files import ORDER_MARK, RECORDED
-from custodes.data.sources.reading import Reading, translated
+from custodes.data.sources.reading import Reading, first_line, translated
 from custodes.errors import CustodesError
 
 _ROW_GROUP: Final = 131_072
@@ -72,7 +73,7 @@ def _check_target(config: DataConfig, out: Path, overwrite: bool) -> None:
         if out.exists() and Path(path).exists() and out.samefile(path):
             raise CustodesError("the output is the input", where=str(out), fix="name another file")
     if out.exists() and not overwrite:
-        raise CustodesError("the file exists", where=str(out), fix="name another file or allow overwriting")
+        raise CustodesError("the file exists", where=str(out), fix="name another file or give --overwrite")
     if out.is_dir() or not out.parent.is_dir():
         raise CustodesError("not a file in an existing folder", where=str(out), fix="make the folder or name a file")
 
@@ -87,7 +88,7 @@ def _write(readings: list[Reading], log: RejectLog, aside: Path, *, where: str) 
     marks = {ORDER_MARK: RECORDED} if readings[0].recorded_order else {}
     frame = register_io_source(source.run, schema=first.schema)
     try:
-        with translated(where):
+        with _written(where):
             frame.sink_parquet(aside, row_group_size=_ROW_GROUP, maintain_order=True, metadata=marks)
     except CustodesError:
         # Polars wraps what a source raises; the source's own words say more.
@@ -134,13 +135,20 @@ class _Tap:
 
 def _publish(aside: Path, out: Path) -> None:
     """Flush the file to the disk, give it its name, and flush the folder."""
-    try:
+    with _written(str(out)):
         _flush(aside)
         aside.replace(out)
         _flush(out.parent)
-    except OSError as error:
+
+
+@contextmanager
+def _written(where: str) -> Iterator[None]:
+    """Explain what the operating system and Polars raise over a file that cannot be written."""
+    try:
+        yield
+    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise CustodesError(
-            f"cannot write: {error.strerror}", where=str(out), fix="check space and permissions"
+            f"cannot write: {first_line(error)}", where=where, fix="check space and permissions"
         ) from error
 
 

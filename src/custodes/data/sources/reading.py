@@ -85,14 +85,15 @@ def translated(where: str) -> Iterator[None]:
         ) from error
     except OSError as error:
         raise CustodesError(
-            f"cannot read: {_first_line(error)}", where=where, fix="check the file and its permissions"
+            f"cannot read: {first_line(error)}", where=where, fix="check the file and its permissions"
         ) from error
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise CustodesError(
-            f"cannot read: {_first_line(error)}", where=where, fix="the file may be cut off or damaged"
+            f"cannot read: {first_line(error)}", where=where, fix="the file may be cut off or damaged"
         ) from error
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """What an error says, on one line."""
     text = getattr(error, "strerror", None) or str(error).strip() or type(error).__name__
     return str(text).splitlines()[0]
