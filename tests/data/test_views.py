@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +13,15 @@ from hypothesis import strategies as st
 from custodes.data.config import DataConfig
 from custodes.data.features import Encoder
 from custodes.data.schema import CHANNELS
-from custodes.data.views import CHANNEL_GROUPS, View, check_views, preset_views, thin_channels, view_masks
+from custodes.data.views import (
+    CHANNEL_GROUPS,
+    View,
+    channel_is_hidden,
+    check_views,
+    preset_views,
+    thin_channels,
+    view_masks,
+)
 from custodes.errors import CustodesError
 from tests.data.features_cases import random_dataset
 
@@ -91,6 +102,27 @@ def test_masks_say_what_each_agent_sees() -> None:
     assert row_mask.all(axis=1).tolist() == [True, False]
     assert column_mask[1].tolist() == [column.group in ("size", "kind") for column in encoder.columns]
     assert row_mask[1].tolist() == [channel in ("file", "network") for channel in data.events["channel"]]
+
+
+@pytest.mark.parametrize(
+    ("groups", "hidden"),
+    [
+        (("size",), True),
+        (("size", "timing", "numeric"), True),
+        (("size", "channel"), False),
+        (("kind",), False),
+        ((), False),
+    ],
+)
+def test_whether_the_inputs_tell_the_channel(groups: tuple[str, ...], hidden: bool) -> None:
+    data = random_dataset(200)
+    assert channel_is_hidden(Encoder.fit(data, np.arange(200), DataConfig(groups=groups))) == hidden
+
+
+def test_a_channel_that_never_varies_is_no_input() -> None:
+    data = random_dataset(200)
+    still = replace(data, events=data.events.with_columns(channel=pl.lit("file"), kind=pl.lit("open")))
+    assert channel_is_hidden(Encoder.fit(still, np.arange(200), DataConfig(groups=("size", "channel", "kind"))))
 
 
 def test_a_view_without_inputs_is_refused() -> None:

@@ -127,6 +127,17 @@ def _check_words(view: View) -> None:
             raise CustodesError(f"no {field} {word!r}", where=f"view {view.name}", fix=f"one of {', '.join(known)}")
 
 
+def channel_is_hidden(encoder: Encoder) -> bool:
+    """Whether no input tells an event's channel directly: none is of group `channel` or `kind`.
+
+    Then views that divide the channels tell an agent, by the zeros of an event outside them, what its inputs do not.
+
+    Args:
+        encoder: Encoder of the run.
+    """
+    return not {"channel", "kind"}.intersection(column.group for column in encoder.columns)
+
+
 def view_masks(
     views: tuple[View, ...], encoder: Encoder, dataset: Dataset
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
