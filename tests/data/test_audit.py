@@ -75,6 +75,40 @@ def test_a_text_that_determines_the_label_is_a_leak(groups: tuple[str, ...], sev
     assert leak.evidence["share"] > 0.99
 
 
+@pytest.mark.parametrize(
+    ("column", "severity", "words"),
+    [
+        ("stream", "warning", "is no input of this run: keep it out"),
+        ("object", "warning", "is no input of this run: keep it out"),
+        ("entity", "info", "is never an input"),
+        ("phase", "info", "is never an input"),
+    ],
+)
+def test_names_that_determine_the_label_are_told(column: str, severity: str, words: str) -> None:
+    columns = _sound()
+    data = dataset({**columns, column: np.where(columns["label"] == 1, "bad", "good")})
+    found = _found(data, _part(), groups=(), columns=())
+    (leak,) = found["label-determined"]
+    assert leak.severity == severity
+    assert leak.evidence == {"column": column, "share": pytest.approx(1.0, abs=0.01), "input": False}
+    assert words in leak.what
+    (shares,) = found["label-information"]
+    assert (f"{column} 1.00" in shares.what) == (severity == "warning")
+
+
+def test_equally_frequent_values_give_the_same_finding_every_time() -> None:
+    rng = np.random.default_rng(0)
+    columns = _sound()
+    words = np.array([f"w{k}" for k in rng.integers(0, 1500, N)])
+    data = dataset({**columns, "object": words, "rows": rng.permutation(N // 2).repeat(2)})
+    shuffled = rng.permutation(N)
+    other = replace(data, events=data.events[shuffled])
+    first, again, moved = (_found(some, _part())["label-information"][0].evidence for some in (data, data, other))
+    assert first == again
+    assert moved["shares"] == pytest.approx(first["shares"], abs=1e-12)
+    assert "rows" in first["shares"]
+
+
 def test_a_number_that_determines_the_label_is_a_leak() -> None:
     columns = _sound()
     rng = np.random.default_rng(1)

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from custodes.data.audit.finding import AuditFinding
+from custodes.data.audit.finding import AuditFinding, Severity
 from custodes.data.features import Encoder
 from custodes.data.schema import EVENT_SCHEMA, PART
 
@@ -21,7 +21,19 @@ DETERMINED: Final = 0.8
 TELLING: Final = 0.5
 """Share of the label's entropy from which a column is worth a warning."""
 
-_TEXTS: Final = ("channel", "kind", "object_kind", "image", "parent_image")
+_TEXTS: Final = (
+    "channel",
+    "kind",
+    "object_kind",
+    "image",
+    "parent_image",
+    "object",
+    "stream",
+    "entity",
+    "phase",
+)
+_BY_NATURE: Final = ("entity", "phase")
+"""Columns that follow the label by their nature: a phase names the attack, and few processes attack."""
 _GROUPS: Final = {"channel": ("channel", "counts"), "kind": ("kind", "novelty"), "object_kind": ("object_kind",)}
 
 
@@ -62,11 +74,12 @@ def label_columns(events: pl.DataFrame, labels: NDArray[np.int8], encoder: Encod
     if not len(truth) or truth.min() == truth.max():
         return []
     shares = {name: information_share(_bins(events[name].filter(scored)), truth) for name in _candidates(events)}
-    ranked = dict(sorted(shares.items(), key=lambda item: -item[1]))
+    ranked = dict(sorted(shares.items(), key=lambda item: (-item[1], item[0])))
     findings = [
         _determined(name, share, _is_input(name, encoder)) for name, share in ranked.items() if share >= TELLING
     ]
-    top = ", ".join(f"{name} {share:.2f}" for name, share in list(ranked.items())[:3])
+    told = [item for item in ranked.items() if item[0] not in _BY_NATURE][:3]
+    top = ", ".join(f"{name} {share:.2f}" for name, share in told)
     findings.append(
         AuditFinding(
             name="label-information",
@@ -102,7 +115,9 @@ def _candidates(events: pl.DataFrame) -> list[str]:
 
 def _bins(column: pl.Series) -> NDArray[np.int64]:
     """Bin of each row: its value where the values are few or the value is frequent, else its quantile."""
-    top = column.value_counts(sort=True, name="rows").head(WORDS)[column.name]
+    counts = column.rename("value").value_counts(name="rows")
+    # Equally frequent values stand in the order of the values: the finding is the same on every run.
+    top = counts.sort(["rows", "value"], descending=[True, False]).head(WORDS)["value"]
     places = column.replace_strict(top, pl.arange(len(top), eager=True), default=None, return_dtype=pl.Int64)
     rest = places.is_null().to_numpy()
     bins = places.fill_null(len(top)).to_numpy().copy()
@@ -125,11 +140,16 @@ def _is_input(name: str, encoder: Encoder) -> bool:
 
 def _determined(name: str, share: float, is_input: bool) -> AuditFinding:
     verb = "determines" if share >= DETERMINED else "tells much of"
-    told = "is an input: scores measure that rule" if is_input else "is no input of this run: keep it out"
-    critical = share >= DETERMINED and is_input
+    if is_input:
+        told = "is an input: scores measure that rule"
+        severity: Severity = "critical" if share >= DETERMINED else "warning"
+    elif name in _BY_NATURE:
+        told, severity = "is never an input", "info"
+    else:
+        told, severity = "is no input of this run: keep it out", "warning"
     return AuditFinding(
         name="label-determined",
-        severity="critical" if critical else "warning",
+        severity=severity,
         what=f"column {name} {verb} the label ({share:.2f} of its entropy) and {told}",
         evidence={"column": name, "share": share, "input": is_input},
     )
