@@ -93,6 +93,37 @@ def test_standardised_inputs_have_mean_0_and_deviation_1_on_the_training_rows() 
             assert inputs[:, index].std() == pytest.approx(1, abs=1e-5)
 
 
+@given(st.integers(0, 10_000))
+def test_independent_rows_may_stand_in_any_order(seed: int) -> None:
+    """On a table such as NSL-KDD, where no row follows from another, the inputs follow the rows."""
+    rng = np.random.default_rng(seed)
+    rows = 60
+    columns = {
+        "time": np.zeros(rows, dtype=np.int64),
+        "stream": ["flows"] * rows,
+        "entity": [f"0-{row}" for row in range(rows)],
+        "channel": ["network"] * rows,
+        "kind": rng.choice(["http", "smtp", "private"], rows),
+        "object_kind": rng.choice(["tcp", "udp", "icmp"], rows),
+        "size": rng.choice([0.0, 8.0, 1e4, 5e6], rows),
+        "label": rng.integers(0, 2, rows),
+        "duration": rng.choice([0, 0, 3, 9000], rows),
+        "serror_rate": rng.choice([0.0, 0.5, 1.0], rows),
+        "flag_SF": rng.integers(0, 2, rows),
+    }
+    data = dataset(columns, recorded_order=False)
+    order = rng.permutation(rows)
+    moved = replace(data, events=data.events[order])
+    train = np.arange(40)
+    config = DataConfig(groups=("values", "kind", "object_kind", "size"))
+    encoder = Encoder.fit(data, train, config)
+    inputs = encoder.transform(data)
+    np.testing.assert_array_equal(encoder.transform(moved), inputs[order])
+    again = Encoder.fit(moved, np.flatnonzero(np.isin(order, train)), config)
+    assert [column.name for column in again.columns] == [column.name for column in encoder.columns]
+    np.testing.assert_allclose(again.transform(moved), inputs[order], atol=1e-5)
+
+
 def test_extreme_numbers_stay_finite() -> None:
     data = dataset({"number": [0.0, 1e308, -1e308, float("nan"), float("inf"), 5e-324, 0.0, 3.0]})
     inputs = Encoder.fit(data, np.arange(8), DataConfig(groups=("numeric",))).transform(data)
