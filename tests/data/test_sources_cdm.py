@@ -138,67 +138,66 @@ def _record(name: str, *fields: tuple[str, Any]) -> Json:
     }
 
 
+_UUID = ["null", "UUID"]
+_UUID_TYPE: Json = {"type": "fixed", "name": "UUID", "size": 16}
+
+
+def _enum(name: str, *symbols: str) -> Json:
+    return {"type": "enum", "name": name, "symbols": list(symbols)}
+
+
+def _avro_subject() -> Json:
+    return _record(
+        "Subject",
+        ("uuid", "UUID"),
+        ("type", _enum("SubjectType", "SUBJECT_PROCESS", "SUBJECT_UNIT")),
+        ("cid", "int"),
+        ("parentSubject", _UUID),
+        ("hostId", _UUID),
+        ("cmdLine", _STRING),
+        ("properties", _MAP),
+    )
+
+
+def _avro_objects() -> list[Json]:
+    base = _record("AbstractObject", ("hostId", _UUID), ("permission", _STRING), ("epoch", _INT), ("properties", _MAP))
+    flow = (("localAddress", _STRING), ("localPort", _INT), ("remoteAddress", _STRING), ("remotePort", _INT))
+    kind = _enum("FileObjectType", "FILE_OBJECT_FILE")
+    named = (("uuid", "UUID"), ("baseObject", "AbstractObject"))
+    return [
+        _record("FileObject", ("uuid", "UUID"), ("baseObject", base), ("type", kind), ("size", _LONG)),
+        _record("NetFlowObject", *named, *flow, ("ipProtocol", _INT)),
+        _record("MemoryObject", *named, ("memoryAddress", "long"), ("size", _LONG)),
+    ]
+
+
+def _avro_event() -> Json:
+    return _record(
+        "Event",
+        ("uuid", "UUID"),
+        ("sequence", _LONG),
+        ("type", "string"),
+        ("threadId", _INT),
+        ("subject", _UUID),
+        ("predicateObject", _UUID),
+        ("predicateObjectPath", _STRING),
+        ("timestampNanos", "long"),
+        ("size", _LONG),
+        ("properties", _MAP),
+    )
+
+
 def _avro_schema() -> Json:
     """The part of TCCDMDatum that the sample records use, types as in the public schema."""
-    some = ["null", "UUID"]
-    base = _record("AbstractObject", ("hostId", some), ("permission", _STRING), ("epoch", _INT), ("properties", _MAP))
-    members = [
-        _record("Host", ("uuid", {"type": "fixed", "name": "UUID", "size": 16}), ("hostName", "string")),
-        _record(
-            "Subject",
-            ("uuid", "UUID"),
-            ("type", {"type": "enum", "name": "SubjectType", "symbols": ["SUBJECT_PROCESS", "SUBJECT_UNIT"]}),
-            ("cid", "int"),
-            ("parentSubject", some),
-            ("hostId", some),
-            ("cmdLine", _STRING),
-            ("properties", _MAP),
-        ),
-        _record(
-            "FileObject",
-            ("uuid", "UUID"),
-            ("baseObject", base),
-            ("type", {"type": "enum", "name": "FileObjectType", "symbols": ["FILE_OBJECT_FILE"]}),
-            ("size", _LONG),
-        ),
-        _record(
-            "NetFlowObject",
-            ("uuid", "UUID"),
-            ("baseObject", "AbstractObject"),
-            ("localAddress", _STRING),
-            ("localPort", _INT),
-            ("remoteAddress", _STRING),
-            ("remotePort", _INT),
-            ("ipProtocol", _INT),
-        ),
-        _record(
-            "MemoryObject",
-            ("uuid", "UUID"),
-            ("baseObject", "AbstractObject"),
-            ("memoryAddress", "long"),
-            ("size", _LONG),
-        ),
-        _record(
-            "Event",
-            ("uuid", "UUID"),
-            ("sequence", _LONG),
-            ("type", "string"),
-            ("threadId", _INT),
-            ("subject", some),
-            ("predicateObject", some),
-            ("predicateObjectPath", _STRING),
-            ("timestampNanos", "long"),
-            ("size", _LONG),
-            ("properties", _MAP),
-        ),
-    ]
+    host = _record("Host", ("uuid", _UUID_TYPE), ("hostName", "string"))
     around = (
         ("CDMVersion", "string"),
         ("source", "string"),
-        ("hostId", some),
+        ("hostId", _UUID),
         ("sessionNumber", "int"),
         ("type", "string"),
     )
+    members = [host, _avro_subject(), *_avro_objects(), _avro_event()]
     return {**_record("TCCDMDatum", ("datum", members), *around), "namespace": _SPACE}
 
 
