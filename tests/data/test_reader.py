@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import polars as pl
 import pytest
 
+from custodes.data.audit import audit
 from custodes.data.config import DataConfig
 from custodes.data.dataset import codes, require_both_classes
+from custodes.data.describe import describe
 from custodes.data.reader import load
 from custodes.data.schema import DEFAULTS, EVENT_SCHEMA, digest
+from custodes.data.split import split
 from custodes.errors import CustodesError
 from tests.data.samples import table
 
@@ -119,6 +123,39 @@ def test_time_that_steps_back_is_refused_with_its_place(tmp_path: Path, suffix: 
     )
     text = _refused(_write(late, tmp_path / f"x{suffix}"))
     assert f"time steps back at {place} of stream 'host-0'" in text
+
+
+@pytest.mark.parametrize("streams", [1, 2])
+@pytest.mark.parametrize("back", [0, 1])
+def test_describe_load_and_audit_agree_on_records_without_a_time(tmp_path: Path, streams: int, back: int) -> None:
+    place = pl.int_range(pl.len())
+    timed = table(200, streams=streams).with_columns(time=pl.when(place % 7 < 2).then(0).otherwise("time"))
+    if back:
+        timed = timed.with_columns(time=pl.when(place == 100).then(5).otherwise("time"))
+    config = DataConfig(path=str(_write(timed, tmp_path / "x.parquet")), split="rows")
+    clock = describe(config)["time"]
+    assert isinstance(clock, dict)
+    assert (clock["steps_back"], clock["timeless"]) == (back, 58)
+    if back:
+        assert "time steps back at row 100" in _refused(tmp_path / "x.parquet")
+        return
+    data = load(config)
+    (order,) = (finding for finding in audit(data, split(data, config), config, trees=False) if "time" in finding.name)
+    assert (order.evidence["back"], order.evidence["unknown"]) == (0, 58)
+
+
+@pytest.mark.parametrize(("unit", "limit"), [("us", 9_223_372_036_854_775), ("ms", 9_223_372_036_854)])
+def test_a_moment_beyond_nanoseconds_is_refused_not_wrapped(
+    tmp_path: Path, unit: Literal["us", "ms"], limit: int
+) -> None:
+    for beyond in (0, 1):
+        ticks = pl.Series([0, 1, limit + beyond]).cast(pl.Datetime(unit, "Europe/Berlin"))
+        frame = pl.DataFrame({"time": ticks, "entity": "p", "kind": "k"})
+        path = _write(frame, tmp_path / "x.parquet")
+        if beyond:
+            assert "column time is null or beyond 64 bits of nanoseconds at row 2" in _refused(path)
+        else:
+            assert load(DataConfig(path=str(path))).events["time"][2] == limit * {"us": 1_000, "ms": 1_000_000}[unit]
 
 
 @pytest.mark.parametrize(("suffix", "place"), [(".parquet", "row 5"), (".csv", "line 7")])

@@ -81,6 +81,7 @@ def test_a_file_of_nothing_but_bad_lines_is_given_up_early(tmp_path: Path) -> No
     with pytest.raises(CustodesError, match="lines are malformed") as caught:
         load(DataConfig(path=str(source)))
     assert "of 16384 lines" in str(caught.value)
+    assert "; name --rejects FILE to keep them, repair them or raise data.max_rejects" in str(caught.value)
 
 
 def test_an_earlier_loads_rejects_do_not_stay(tmp_path: Path) -> None:

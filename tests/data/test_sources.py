@@ -105,6 +105,18 @@ def test_edr(tmp_path: Path, suffix: str) -> None:
     assert events["ext_none"].to_list() == [0, 1, 0]
 
 
+@pytest.mark.parametrize(("suffix", "place"), [(".parquet", "row 2"), (".csv", "line 4")])
+def test_an_edr_time_beyond_nanoseconds_is_refused_not_wrapped(tmp_path: Path, suffix: str, place: str) -> None:
+    most = ((1 << 63) - 1) // 1000
+    for time, fits in ((most, True), (most + 1, False), (1 << 62, False), (-(1 << 62), False)):
+        path = _write(EDR.with_columns(ts_us=pl.Series([1, 2, time])), tmp_path / f"x{suffix}")
+        if fits:
+            assert load(DataConfig(path=path)).events["time"][2] == time * 1000
+            continue
+        with pytest.raises(CustodesError, match=f"column time is null or beyond 64 bits of nanoseconds at {place}"):
+            load(DataConfig(path=path))
+
+
 def _flows(rows: int) -> pl.DataFrame:
     numbers = {name: [1] * rows for name, kind in FLOWS.columns.items() if kind.is_numeric()}
     words = {

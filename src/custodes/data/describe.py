@@ -57,12 +57,11 @@ class _Tally:
         self._clock(events)
 
     def _clock(self, events: pl.DataFrame) -> None:
+        self.steps_back += int(steps_back(events, self.latest).sum())
         timed = events.filter(pl.col("time").is_not_null() & (pl.col("time") != 0))
         self.timeless += events.height - timed.height
         if timed.is_empty():
             return
-        # Records without a time are left out: they would all count as steps back.
-        self.steps_back += int(steps_back(timed, self.latest).sum())
         low, high = timed.select(pl.col("time").min().alias("low"), pl.col("time").max().alias("high")).row(0)
         self.first = low if self.first is None else min(self.first, low)
         self.last = high if self.last is None else max(self.last, high)
@@ -78,7 +77,8 @@ def describe(config: DataConfig, *, rejects: Path | None = None) -> Description:
     Returns:
         What JSON can hold: `name`, `source`, `recorded_order`, `records`, `rejected`, `lines` (0 for Parquet),
         `columns` (name to type), `streams`, `entities`, `threat_entities`, `time` (`first` and `last` in ISO 8601,
-        `seconds`, `steps_back` records whose time lies before that of the one before, `timeless` records with time 0),
+        `seconds`, `steps_back` records whose time lies before the last known one of their stream, `timeless` records
+        with time 0),
         `counts` (for stream, channel, kind, object_kind, label and phase: value to records, falling, ties by value),
         `nulls` and `not_finite` (column to records, only where there are any; nulls include columns that are absent
         and have a default).

@@ -85,7 +85,8 @@ def validate(events: pl.DataFrame, *, where: str, place: Callable[[int], str] = 
     for name in events.columns:
         column = events[name]
         if column.null_count():
-            _refuse(column.is_null(), f"column {name} is null", where, place)
+            what = "null or beyond 64 bits of nanoseconds" if name == "time" else "null"
+            _refuse(column.is_null(), f"column {name} is {what}", where, place)
         if column.dtype.is_float() and not column.is_finite().all():
             _refuse(~column.is_finite(), f"column {name} is not finite", where, place)
     _check_values(events["label"], LABELS, where, place)
@@ -128,27 +129,32 @@ def _refuse(bad: pl.Series, what: str, where: str, place: Callable[[int], str]) 
 
 
 def steps_back(events: pl.DataFrame, latest: dict[str, int]) -> pl.Series:
-    """Say of each row whether its time lies before that of the row before it in its stream.
+    """Say of each row whether its time lies before the last known time of the rows before it in its stream.
+
+    A row whose time is 0 (or null) carries no time: it steps nowhere, and the rows after it are held against the last
+    one that carries a time.
 
     Args:
         events: Table or batch with columns `time` [ns] and `stream`, N rows.
-        latest: Time of the last row seen of each stream in earlier batches [ns]; brought up to date in place.
+        latest: Last known time of each stream in earlier batches [ns]; brought up to date in place.
 
     Returns:
         Boolean series [N].
     """
-    frame = events.select("stream", "time")
+    known = pl.when(pl.col("time") != 0).then(pl.col("time"))
+    frame = events.select("stream", known.alias("time"))
     if frame["stream"].n_unique() == 1:
-        before = frame["time"].shift(1, fill_value=latest.get(frame["stream"][0], _EARLIEST))
-        latest[frame["stream"][0]] = frame["time"][-1]
-        return frame["time"] < before
-    seen = pl.DataFrame(
-        {"stream": list(latest), "seen": list(latest.values())}, schema={"stream": pl.String, "seen": pl.Int64}
-    )
-    frame = frame.join(seen, on="stream", how="left", maintain_order="left")
-    before_row = pl.col("time").shift(1).over("stream").fill_null(pl.col("seen")).fill_null(_EARLIEST)
-    latest.update(frame.group_by("stream").agg(pl.col("time").last()).iter_rows())
-    return frame.select((pl.col("time") < before_row).alias("back"))["back"]
+        before = frame["time"].forward_fill().shift(1).fill_null(latest.get(frame["stream"][0], _EARLIEST))
+    else:
+        seen = pl.DataFrame(
+            {"stream": list(latest), "seen": list(latest.values())}, schema={"stream": pl.String, "seen": pl.Int64}
+        )
+        frame = frame.join(seen, on="stream", how="left", maintain_order="left")
+        earlier = pl.col("time").forward_fill().shift(1).over("stream").fill_null(pl.col("seen")).fill_null(_EARLIEST)
+        before = frame.select(before=earlier)["before"]
+    timed = frame.filter(pl.col("time").is_not_null())
+    latest.update(timed.group_by("stream").agg(pl.col("time").last()).iter_rows())
+    return (frame["time"] < before).fill_null(False).rename("back")
 
 
 def digest(events: pl.DataFrame) -> str:

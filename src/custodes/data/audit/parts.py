@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from custodes.data.audit.finding import AuditFinding, Severity
 from custodes.data.dataset import Dataset
-from custodes.data.schema import MALICIOUS
+from custodes.data.schema import MALICIOUS, steps_back
 from custodes.data.split import PARTS, RATE_TOLERANCE, Split
 
 FEW_THREATS: Final = 50
@@ -122,11 +122,9 @@ def phases(events: pl.DataFrame, split: Split) -> list[AuditFinding]:
 
 
 def disorder(dataset: Dataset) -> list[AuditFinding]:
-    """Records without a time, or whose time lies before an earlier record's of their stream."""
-    frame = dataset.events.select("time", "stream")
-    known = frame.filter(pl.col("time") > 0)
-    back = known.select((pl.col("time") < pl.col("time").cum_max().over("stream")).sum()).item()
-    unknown = frame.height - known.height
+    """Records without a time, or whose time lies before the last known one of their stream."""
+    back = int(steps_back(dataset.events, {}).sum())
+    unknown = int((dataset.events["time"] == 0).sum())
     if not back and not unknown:
         return []
     order = "the source declares recorded order" if dataset.recorded_order else "the source declares no recorded order"
@@ -138,7 +136,7 @@ def disorder(dataset: Dataset) -> list[AuditFinding]:
             evidence={
                 "back": back,
                 "unknown": unknown,
-                "records": frame.height,
+                "records": len(dataset),
                 "recorded_order": dataset.recorded_order,
             },
         )

@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from custodes.data.sources.base import Source
+from custodes.data.sources.base import Source, nanoseconds
 
 CHANNEL_OF_EVENT: Final[dict[str, str]] = {
     "crossproc": "process",
@@ -51,7 +51,7 @@ def _to_events(frame: pl.LazyFrame) -> pl.LazyFrame:
     places = {f"place_{place.replace(' ', '_')}": (pl.col("obj_place") == place).cast(pl.Int8) for place in PLACES}
     endings = {f"ext_{name}": pl.col("obj_ext").is_in(list(known)).cast(pl.Int8) for name, known in EXTENSIONS.items()}
     return frame.select(
-        time=pl.col("ts_us") * 1000,
+        time=nanoseconds(pl.col("ts_us"), 1000),
         entity=pl.col("proc"),
         parent=pl.col("parent"),
         channel=pl.col("event").replace_strict(CHANNEL_OF_EVENT, default="other", return_dtype=pl.String),

@@ -8,7 +8,7 @@ from typing import Final
 import polars as pl
 
 from custodes.data.schema import PART
-from custodes.data.sources.base import Source
+from custodes.data.sources.base import Source, nanoseconds
 from custodes.data.sources.lines import Bad, Chunk
 from custodes.errors import CustodesError
 
@@ -18,6 +18,7 @@ _WORDS: Final = {
     pl.Float64: "a number",
     pl.Boolean: "true or false",
 }
+_UNITS: Final = {"ns": 1, "us": 1_000, "ms": 1_000_000}
 _JSON_TYPES: Final[dict[type[pl.DataType], frozenset[type]]] = {
     pl.Int64: frozenset({int}),
     pl.Int8: frozenset({int, bool}),
@@ -76,7 +77,7 @@ def _cast(name: str, found: pl.DataType, wanted: pl.DataType, where: str) -> pl.
     if found == wanted:
         return column
     if name == "time" and isinstance(found, pl.Datetime):
-        return column.dt.timestamp("ns")
+        return nanoseconds(column.to_physical(), _UNITS[found.time_unit])
     fits = {
         pl.Int64: found.is_integer(),
         pl.Int8: found.is_integer() or found == pl.Boolean,
