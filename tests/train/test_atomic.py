@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from custodes.errors import CustodesError
-from custodes.train.atomic import remove_litter, write_atomic
+from custodes.train.atomic import disk_error, remove_litter, write_atomic
 
 STEPS = ("open", "write", "fsync", "close", "replace")
 
@@ -125,6 +125,15 @@ def test_impossible_place(tmp_path: Path, place: str) -> None:
         write_atomic(tmp_path / place, b"new")
     assert "\n" not in str(caught.value)
     assert sorted(os.listdir(tmp_path)) == ["folder", "plain"]
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.ENOENT, errno.EISDIR, errno.EIO, errno.ENOSPC])
+def test_what_cannot_be_read_need_not_be_writable(number: int) -> None:
+    line = str(disk_error(OSError(number, os.strerror(number)), Path("x"), "read"))
+    assert line.startswith(f"x: cannot read it: {os.strerror(number).lower()}; ")
+    assert "writable" not in line
+    assert "free" not in line
+    assert "choose" not in line
 
 
 def test_litter_of_others_is_kept(tmp_path: Path) -> None:

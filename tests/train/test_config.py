@@ -117,7 +117,7 @@ def test_a_whole_number_is_a_number() -> None:
             "f: inner.shares[1]: expected a number, got text; change it and try again",
         ),
         ({"title": "", "inner": {"kind": "c"}}, "f: inner.kind: unknown value 'c'; known: a, b"),
-        ({"title": "", "inner": {"rate": 2}}, "f: inner.rate: rate is 2.0, outside 0 to 1; change it and try again"),
+        ({"title": "", "inner": {"rate": 2}}, "f: inner.rate: is 2.0, outside 0 to 1; change it and try again"),
         ({"title": "", "inner": {"count": 13}}, "f: inner: that is unlucky; change it and try again"),
         ({"title": "", "inner": {"rate": math.nan}}, "f: inner.rate: nan is no usable number; give a finite one"),
         (
@@ -133,7 +133,7 @@ def test_a_wrong_setting_is_named(table: dict[str, Any], line: str) -> None:
 
 
 def test_a_prefix_stands_before_the_key() -> None:
-    with pytest.raises(CustodesError, match=r"^data\.rate: rate is 2\.0"):
+    with pytest.raises(CustodesError, match=r"^data\.rate: is 2\.0"):
         from_table({"rate": 2}, Inner, prefix="data")
 
 

@@ -19,12 +19,21 @@ from custodes.errors import CustodesError
 from custodes.train.config import RunConfig
 from custodes.train.jsontext import json_line, json_value
 from custodes.train.presets import load_preset
-from custodes.train.run_folder import CHECKPOINTS, CONFIG, METRICS, RunFolder, check_new, create_run, open_run
+from custodes.train.run_folder import (
+    CHECKPOINTS,
+    CONFIG,
+    METRICS,
+    RunFolder,
+    check_new,
+    create_run,
+    open_run,
+    update_config,
+)
 from tests.train.test_atomic import fail
 
 
 def make(path: Path) -> RunFolder:
-    return create_run(path, load_preset("trace", ["seed=7", "rl.gamma=0.25"]), "d" * 64)
+    return create_run(path, load_preset("trace", ["seed=7", "rl.gamma=0.25"]), "d" * 64, encoder="e" * 64)
 
 
 def content(folder: Path) -> dict[str, bytes | None]:
@@ -37,7 +46,7 @@ def test_created_and_opened_are_the_same(tmp_path: Path) -> None:
     assert sorted(os.listdir(run.path)) == [CHECKPOINTS, CONFIG]
     table = tomllib.loads((run.path / CONFIG).read_text())
     assert table["seed"] == 7
-    assert table["dataset"] == {"digest": "d" * 64}
+    assert table["dataset"] == {"digest": "d" * 64, "encoder": "e" * 64}
     assert table["versions"] == {
         "format": 1,
         "custodes": custodes.__version__,
@@ -218,6 +227,32 @@ def test_the_lock_clears_what_a_killed_writer_left(tmp_path: Path) -> None:
     with run.lock():
         assert not any(file.exists() for file in litter)
     assert open_run(tmp_path).config == run.config
+
+
+def test_a_run_that_does_not_say_its_encoder_opens(tmp_path: Path) -> None:
+    make(tmp_path)
+    file = tmp_path / CONFIG
+    file.write_text(file.read_text().replace(f'encoder = "{"e" * 64}"\n', ""))
+    assert open_run(tmp_path).encoder == ""
+
+
+def test_changed_settings_keep_what_the_run_is_about(tmp_path: Path) -> None:
+    run = make(tmp_path)
+    changed = update_config(run, load_preset("trace", ["seed=7", "rl.gamma=0.5"]))
+    assert open_run(tmp_path) == changed
+    assert (changed.digest, changed.encoder, changed.versions) == (run.digest, run.encoder, run.versions)
+
+
+def test_unreadable_settings_say_to_make_them_readable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(tmp_path)
+
+    def refuse(*args: Any, **kwargs: Any) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_text", refuse)
+        with pytest.raises(CustodesError, match="cannot read it: permission denied; make it readable"):
+            open_run(tmp_path)
 
 
 def test_defaults_are_written_out(tmp_path: Path) -> None:

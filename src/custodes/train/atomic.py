@@ -26,6 +26,12 @@ _FIXES = {
     errno.EISDIR: "choose a path that is not a folder",
     errno.ENOENT: "create the folder first, or choose another one",
 }
+_FIXES_OF_READING = {
+    errno.EACCES: "make it readable for you, or restore it from a backup",
+    errno.EPERM: "make it readable for you, or restore it from a backup",
+    errno.EISDIR: "a file is needed there, not a folder",
+    errno.ENOENT: "check the path, or restore it from a backup",
+}
 
 
 def disk_error(error: OSError, path: Path, doing: str) -> CustodesError:
@@ -40,10 +46,11 @@ def disk_error(error: OSError, path: Path, doing: str) -> CustodesError:
         The error to raise, with what to do about the usual causes (full disk, permission, read-only, wrong kind).
     """
     reason = (error.strerror or str(error) or type(error).__name__).lower()
+    fixes = _FIXES_OF_READING if doing == "read" else _FIXES
     return CustodesError(
         f"cannot {doing} it: {reason}",
         where=str(path),
-        fix=_FIXES.get(error.errno or 0, "check the disk and the path, then try again"),
+        fix=fixes.get(error.errno or 0, "check the disk and the path, then try again"),
     )
 
 

@@ -24,7 +24,8 @@ from custodes.team.team import Team
 from custodes.team.workload import Workload, prepare
 from custodes.train import checkpoint
 from custodes.train.config import RunConfig
-from custodes.train.encoder_file import read_encoder, write_encoder
+from custodes.train.encoder_file import encoder_digest, read_encoder, write_encoder
+from custodes.train.rejected import move_into_run, rejects_aside
 from custodes.train.run_folder import RunFolder, check_new, create_run, current_versions, open_run
 from custodes.train.scoring import reward_columns, team_warnings
 from custodes.train.tensorboard import EventLog
@@ -81,10 +82,11 @@ def train(config: RunConfig, out: Path, watcher: Watcher | None = None) -> RunFo
     check_new(out)
     _use_threads(config)
     device = _device(config)
-    rejects = out.parent / f"{out.name}.rejects.jsonl"
-    workload = prepare(config.data, config.env, config.team, rejects=rejects, device=device)
-    player = _player(config, workload, device)  # Before the folder is made: it refuses what does not fit.
-    run = create_run(out, config, workload.dataset.digest)
+    with rejects_aside(out) as rejects:
+        workload = prepare(config.data, config.env, config.team, rejects=rejects, device=device)
+        player = _player(config, workload, device)  # Before the folder is made: it refuses what does not fit.
+        run = create_run(out, config, workload.dataset.digest, encoder=encoder_digest(workload.encoder))
+        move_into_run(rejects, out)
     with run.lock():
         write_encoder(out, workload.encoder)
         session = _session(run, workload, player)
@@ -110,7 +112,7 @@ def resume(out: Path, watcher: Watcher | None = None) -> RunFolder:
     _use_threads(config)
     device = _device(config)
     with run.lock():
-        workload = prepare(config.data, config.env, config.team, encoder=read_encoder(out), device=device)
+        workload = prepare(config.data, config.env, config.team, encoder=read_encoder(out, run.encoder), device=device)
         check_digest(run, workload)
         session = _session(run, workload, _player(config, workload, device))
         if any((run.checkpoints / name).exists() for name in (checkpoint.LAST, checkpoint.PREVIOUS)):

@@ -47,6 +47,8 @@ class RunFolder:
     """Digest of the data that it trains on (`Dataset.digest`)."""
     versions: Mapping[str, str | int]
     """Versions of the programs that created it, and `format`."""
+    encoder: str = ""
+    """SHA-256 of its `encoder.json` in hexadecimal; empty where the run does not say."""
 
     @property
     def checkpoints(self) -> Path:
@@ -57,11 +59,6 @@ class RunFolder:
     def metrics_path(self) -> Path:
         """One JSON object per iteration and line."""
         return self.path / METRICS
-
-    @property
-    def report_path(self) -> Path:
-        """The page that `custodes report` writes."""
-        return self.path / "report.html"
 
     def evaluation_path(self, split: str) -> Path:
         """Where the results on a split ("train", "validation" or "test") go."""
@@ -160,13 +157,14 @@ class RunFolder:
         return lines
 
 
-def create_run(path: Path, config: RunConfig, digest: str) -> RunFolder:
+def create_run(path: Path, config: RunConfig, digest: str, *, encoder: str = "") -> RunFolder:
     """Start a run folder.
 
     Args:
         path: The new folder; may exist if it is empty. Its parents are made.
         config: The settings.
         digest: `Dataset.digest` of the data.
+        encoder: `encoder_digest` of what `encoder.json` will hold.
 
     Returns:
         The folder, with `config.toml` and an empty `checkpoints`.
@@ -176,11 +174,11 @@ def create_run(path: Path, config: RunConfig, digest: str) -> RunFolder:
     """
     check_new(path)
     made = not path.exists()
-    versions = current_versions()
+    run = RunFolder(path=path, config=config, digest=digest, versions=current_versions(), encoder=encoder)
     try:
         path.mkdir(parents=True, exist_ok=True)
         (path / CHECKPOINTS).mkdir()
-        write_atomic(path / CONFIG, _config_text(config, digest, versions))
+        write_atomic(path / CONFIG, _config_text(run))
         flush_folder(path.parent)
     except OSError as error:
         _undo(path, made)
@@ -188,7 +186,7 @@ def create_run(path: Path, config: RunConfig, digest: str) -> RunFolder:
     except CustodesError:
         _undo(path, made)
         raise
-    return RunFolder(path=path, config=config, digest=digest, versions=versions)
+    return run
 
 
 def _undo(path: Path, made: bool) -> None:
@@ -257,7 +255,13 @@ def open_run(path: Path) -> RunFolder:
             fix="use the version of custodes that made it, or train anew",
         )
     config = from_table(table, RunConfig, where=str(file))
-    return RunFolder(path=path, config=config, digest=dataset["digest"], versions=versions)
+    return RunFolder(
+        path=path,
+        config=config,
+        digest=dataset["digest"],
+        versions=versions,
+        encoder=str(dataset.get("encoder", "")),
+    )
 
 
 def update_config(run: RunFolder, config: RunConfig) -> RunFolder:
@@ -273,9 +277,10 @@ def update_config(run: RunFolder, config: RunConfig) -> RunFolder:
     Raises:
         CustodesError: Another process is training it, or the disk refused; the old settings are intact.
     """
+    changed = replace(run, config=config)
     with run.lock():
-        write_atomic(run.path / CONFIG, _config_text(config, run.digest, run.versions))
-    return replace(run, config=config)
+        write_atomic(run.path / CONFIG, _config_text(changed))
+    return changed
 
 
 def current_versions() -> dict[str, str | int]:
@@ -284,9 +289,10 @@ def current_versions() -> dict[str, str | int]:
     return {"format": FORMAT, "custodes": custodes.__version__, "python": platform.python_version(), **packages}
 
 
-def _config_text(config: RunConfig, digest: str, versions: Mapping[str, str | int]) -> bytes:
+def _config_text(run: RunFolder) -> bytes:
     """The content of `config.toml`."""
-    return to_toml({**to_table(config), "dataset": {"digest": digest}, "versions": dict(versions)}).encode()
+    dataset = {"digest": run.digest, "encoder": run.encoder}
+    return to_toml({**to_table(run.config), "dataset": dataset, "versions": dict(run.versions)}).encode()
 
 
 def _lock_or_refuse(handle: int, path: Path) -> None:

@@ -155,4 +155,4 @@ def lane_of_rows(workload: Workload) -> NDArray[np.int64]:
 def workload_of(run: RunFolder, data: str = "") -> Workload:
     """The data of a run, or another file read the same way, encoded as the run was trained."""
     config = run.config
-    return prepare(with_data(config.data, data), config.env, config.team, encoder=read_encoder(run.path))
+    return prepare(with_data(config.data, data), config.env, config.team, encoder=read_encoder(run.path, run.encoder))

@@ -174,6 +174,8 @@ def _refusal(what: str, place: str, kind: Any, where: str) -> CustodesError:
     first = re.match(r"^(\w+)[\w.]*", what)
     if dataclasses.is_dataclass(kind) and first and first[1] in {field.name for field in dataclasses.fields(kind)}:
         place = _join(place, first[0])
+        # The place stands in front already.
+        what = what.removeprefix(f"{first[0]} ")
     return CustodesError(what, where=_at(where, place), fix="change it and try again")
 
 
