@@ -8,10 +8,11 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 .PHONY: run test lint install clean bench
 
 run: $(VENV)/.run
-	$(BIN)/custodes train --preset quick --out $(RUN)
-	$(BIN)/custodes evaluate $(RUN)
-	$(BIN)/custodes data audit --run $(RUN) --no-trees
-	$(BIN)/custodes report $(RUN)
+	if [ -f "$(RUN)/config.toml" ]; then $(BIN)/custodes train --resume "$(RUN)"; \
+	else $(BIN)/custodes train --preset quick --out "$(RUN)"; fi
+	$(BIN)/custodes evaluate "$(RUN)"
+	$(BIN)/custodes data audit --run "$(RUN)" --no-trees
+	$(BIN)/custodes report "$(RUN)"
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
