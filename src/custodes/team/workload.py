@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import torch
@@ -15,11 +16,15 @@ from custodes.data.dataset import Dataset, require_both_classes
 from custodes.data.features import Encoder
 from custodes.data.reader import load
 from custodes.data.split import PartName, Split, split
-from custodes.data.views import check_views, preset_views, view_masks
+from custodes.data.views import channel_is_hidden, check_views, preset_views, view_masks
 from custodes.env.lanes import Lanes, build_lanes
 from custodes.env.table import EnvTable
 from custodes.env.triage import TriageConfig, TriageEnv
 from custodes.team.config import TeamConfig
+
+_CHANNEL_TOLD: Final = (
+    "the views hide events by channel, which is no input here: whether an event is hidden tells its channel"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +44,7 @@ class Workload:
     env: TriageConfig
     """How it is played."""
     thin_views: tuple[str, ...] = ()
-    """Sentences about channels that too few agents see."""
+    """Sentences about channels that too few agents see, and about what the views give away."""
 
     def lanes(self, part: PartName, window: int = 0) -> Lanes:
         """Lanes of one part; `window` 0 plays each run of events whole."""
@@ -86,10 +91,17 @@ def prepare(
     views = preset_views(team.views, team.agents)
     channels = tuple(dataset.events["channel"].unique().sort())
     thin = check_views(views, tolerated(team.agents), channels, warn=team.views == "disjoint")
+    told = (_CHANNEL_TOLD,) if any(view.channels for view in views) and channel_is_hidden(encoder) else ()
     columns, rows = view_masks(views, encoder, dataset)
     table = EnvTable.from_numpy(features, dataset.labels, columns, rows).to(device)
     return Workload(
-        dataset=dataset, split=parts, encoder=encoder, features=features, table=table, env=env, thin_views=thin
+        dataset=dataset,
+        split=parts,
+        encoder=encoder,
+        features=features,
+        table=table,
+        env=env,
+        thin_views=(*thin, *told),
     )
 
 
