@@ -4,8 +4,11 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from custodes.evaluate import decode_evaluation, read_evaluation
 from tests.cli.conftest import SMALL_FLAGS, Unchanged, custodes
+from tests.cli.test_bad_input import TRAIN, recording
 
 BASELINES = {"allow", "random", "event-kind", "trees", "trees-context"}
 
@@ -52,6 +55,7 @@ def test_other_data_leaves_the_results_of_the_run(
     done = custodes("evaluate", a_run, "--data", other, "--baselines", "none", "--json")
     assert (done.code, done.err) == (0, "")
     assert json.loads(done.out)["dataset"] == "other.parquet"
+    assert any("not the recording that the team was trained on" in line for line in json.loads(done.out)["warnings"])
     assert custodes("evaluate", a_run, "--data", other, "--baselines", "none", "--out", out).code == 0
     assert read_evaluation(out).dataset == "other.parquet"
     check()
@@ -63,3 +67,49 @@ def test_a_report_page(a_run: Path) -> None:
     assert (done.code, done.out, done.err) == (0, f"Written to {a_run / 'report.html'}\n", "")
     assert "<html" in (a_run / "report.html").read_text()
     assert json.loads(custodes("report", a_run, "--json").out) == {"report": str(a_run / "report.html")}
+
+
+@pytest.mark.parametrize(
+    ("flags", "line"),
+    [(["--baselines", "foo"], "unknown baseline foo"), (["--out", "missing/x.json"], "cannot write it")],
+)
+def test_what_is_refused_is_refused_before_the_play(
+    a_run: Path, monkeypatch: pytest.MonkeyPatch, flags: list[str], line: str
+) -> None:
+    def play(*args: object, **kwargs: object) -> None:
+        raise AssertionError("the data was loaded first")
+
+    monkeypatch.setattr("custodes.train.scoring.workload_of", play)
+    assert line in custodes("evaluate", a_run, *flags).refusal
+
+
+def test_inputs_of_history_alone_are_evaluated(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    flags = ["--set", "train.iterations=1", "--set", 'data.groups=["timing"]']
+    assert custodes("train", "--out", run, *SMALL_FLAGS, *flags).code == 0
+    done = custodes("evaluate", run, "--baselines", "trees,trees-context", "--json")
+    assert done.code == 0, done.err
+    assert "every score is the same" in decode_evaluation(done.out).baselines["trees"].note
+
+
+def test_malformed_lines_are_told_and_kept_in_the_run(tmp_path: Path) -> None:
+    path, run = tmp_path / "events.jsonl", tmp_path / "runs" / "run"
+    lines = recording().write_ndjson().splitlines()
+    path.write_text("\n".join([*lines[:5], "oops", *lines[5:], "oops"]) + "\n")
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "run.rejects.jsonl").write_text("mine")
+    done = custodes(*TRAIN, "--data", path, "--out", run)
+    assert done.code == 0, done.err
+    assert done.err.count(f"Note: 2 malformed lines left out (kept in {run / 'rejects.jsonl'})\n") == 1
+    assert [json.loads(line)["line"] for line in (run / "rejects.jsonl").read_text().splitlines()] == [6, 2002]
+    assert (tmp_path / "runs" / "run.rejects.jsonl").read_text() == "mine"
+    played = custodes("evaluate", run, "--baselines", "none", "--json")
+    assert (played.code, played.err) == (0, "Note: 2 malformed lines left out.\n")
+    assert "2 malformed lines of the recording left out" in decode_evaluation(played.out).warnings
+    path.write_text("\n".join([*lines, *["oops"] * 50]) + "\n")
+    beside = tmp_path / "runs" / "other.rejects.jsonl"
+    assert (
+        f"see the malformed lines in {beside}"
+        in custodes(*TRAIN, "--data", path, "--out", beside.with_name("other")).refusal
+    )
+    assert len(beside.read_text().splitlines()) == 50

@@ -167,6 +167,17 @@ def test_rewards_follow_the_table() -> None:
     np.testing.assert_array_equal(got, [1.0, 8.5, -9.5, -10.0, np.nan])
 
 
+def test_records_that_say_nothing_give_one_score_and_a_note() -> None:
+    got = run_baselines(changed(table(), alone=table().alone[:, :0]), ["trees", "trees-context"], trees=SMALL)
+    assert got["trees"]["auroc"] == 0.5
+    assert "A record says nothing by itself here, so every score is the same." in got["trees"]["note"]
+    assert "these trees see the event's inputs alone" in got["trees-context"]["note"]
+    inputs = table()
+    features = np.ascontiguousarray(np.stack((inputs.labels, inputs.features[:, 0]), axis=1), dtype=np.float32)
+    told = changed(inputs, features=features, alone=inputs.alone[:, :0])
+    assert run_baselines(told, ["trees-context"], trees=SMALL)["trees-context"]["f1"] == 1.0
+
+
 def test_bad_input_is_one_line() -> None:
     inputs = table(600)
     with pytest.raises(CustodesError, match="unknown baseline oracle; choose from allow, random"):
@@ -177,8 +188,6 @@ def test_bad_input_is_one_line() -> None:
     for name in ("random", "event-kind", "trees", "trees-context"):
         with pytest.raises(CustodesError, match="no training row has a true label"):
             run_baselines(nothing, [name], trees=SMALL)
-    with pytest.raises(CustodesError, match="no feature column"):
-        run_baselines(changed(inputs, alone=inputs.alone[:, :0]), ["trees"])
     with pytest.raises(ValueError, match="one value per row"):
         run_baselines(changed(inputs, kinds=inputs.kinds[:-1]), ["allow"])
     with pytest.raises(ValueError, match="rewards"):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from custodes.errors import CustodesError
-from custodes.train.atomic import disk_error, remove_litter, write_atomic
+from custodes.train.atomic import check_writable, disk_error, remove_litter, write_atomic
 
 STEPS = ("open", "write", "fsync", "close", "replace")
 
@@ -121,9 +121,10 @@ def test_full_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_impossible_place(tmp_path: Path, place: str) -> None:
     (tmp_path / "plain").write_bytes(b"")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(CustodesError, match="cannot write it") as caught:
-        write_atomic(tmp_path / place, b"new")
-    assert "\n" not in str(caught.value)
+    for use in (check_writable, lambda path: write_atomic(path, b"new")):
+        with pytest.raises(CustodesError, match="cannot write it") as caught:
+            use(tmp_path / place)
+        assert "\n" not in str(caught.value)
     assert sorted(os.listdir(tmp_path)) == ["folder", "plain"]
 
 
@@ -134,6 +135,14 @@ def test_what_cannot_be_read_need_not_be_writable(number: int) -> None:
     assert "writable" not in line
     assert "free" not in line
     assert "choose" not in line
+
+
+def test_checking_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "there").write_bytes(b"old")
+    for name in ("there", "new"):
+        check_writable(tmp_path / name)
+    assert os.listdir(tmp_path) == ["there"]
+    assert (tmp_path / "there").read_bytes() == b"old"
 
 
 def test_litter_of_others_is_kept(tmp_path: Path) -> None:

@@ -19,9 +19,14 @@ def _own_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 def fail(out: Path, data: bytes, fix: str = "repair it") -> str:
     """The line of a load that failed after it met `data`."""
-    with pytest.raises(CustodesError) as caught, rejects_aside(out) as aside:
-        aside.write_bytes(data)
-        raise CustodesError("too many", where="x", fix=fix.format(aside))
+
+    def load() -> None:
+        with rejects_aside(out) as aside:
+            aside.write_bytes(data)
+            raise CustodesError("too many", where="x", fix=fix.format(aside))
+
+    with pytest.raises(CustodesError) as caught:
+        load()
     return str(caught.value)
 
 
@@ -64,9 +69,13 @@ def test_an_existing_file_is_never_replaced(tmp_path: Path, fix: str) -> None:
 
 
 def test_an_interrupted_load_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), rejects_aside(tmp_path / "run") as aside:
-        aside.write_bytes(b"{}\n")
-        raise KeyboardInterrupt
+    def load() -> None:
+        with rejects_aside(tmp_path / "run") as aside:
+            aside.write_bytes(b"{}\n")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        load()
     assert [path.name for path in tmp_path.rglob("*")] == ["tmp"]
 
 

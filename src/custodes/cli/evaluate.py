@@ -54,19 +54,28 @@ def evaluate(
     import torch
 
     from custodes.cli.locate import find_data
+    from custodes.cli.output import say
+    from custodes.data.rejects import left_out_note
     from custodes.evaluate import encode_evaluation
-    from custodes.train.atomic import write_atomic
+    from custodes.evaluate.baselines import check_names
+    from custodes.train.atomic import check_writable, write_atomic
     from custodes.train.loop import check_digest
     from custodes.train.run_folder import open_run
     from custodes.train.scoring import evaluate_run, workload_of
 
-    run = open_run(path)
+    run, names = open_run(path), _names(baselines)
+    # Whatever would be refused after minutes of play is refused now.
+    check_names(names or ())
+    check_writable(out if out is not None else run.evaluation_path(part.value))
     torch.set_num_threads(run.config.train.threads)
     located = replace(run, config=replace(run.config, data=find_data(run.config.data, data)))
     workload = workload_of(located)
     if data is None:
         check_digest(run, workload)
-    evaluation = evaluate_run(run, workload, part=part.value, baselines=_names(baselines), which=which.value)
+    left_out = left_out_note(workload.dataset.rejected, None)
+    if left_out is not None:
+        say(f"Note: {left_out.partition(' (')[0]}.")
+    evaluation = evaluate_run(run, workload, part=part.value, baselines=names, which=which.value)
     text = encode_evaluation(evaluation)
     if out is not None:
         write_atomic(out, text)
@@ -99,6 +108,6 @@ def _show(evaluation: Evaluation, out: Path | None) -> None:
         ((name, *(getattr(score, column) for column in columns)) for name, score in scores.items()),
     )
     for warning in evaluation.warnings:
-        print_line(f"Note: {warning}.")
+        print_line(f"Note: {warning.rstrip('.')}.")
     if out is not None:
         print_line(f"Written to {out}")

@@ -95,12 +95,21 @@ def run_baselines(
         CustodesError: An unknown name, arrays that do not fit together, or nothing to fit on.
     """
     wanted = tuple(BASELINES) if names is None else tuple(names)
-    unknown = sorted(set(wanted) - set(BASELINES))
-    if unknown:
-        raise CustodesError(f"unknown baseline {', '.join(unknown)}", fix=f"choose from {', '.join(BASELINES)}")
+    check_names(wanted)
     _check(inputs)
     settings = trees or TreeSettings()
     return {name: _score(BASELINES[name], inputs, seed, settings) for name in wanted}
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Refuse names that no baseline has; cheap, so call it before anything is played.
+
+    Raises:
+        CustodesError: An unknown name; the line lists the known ones.
+    """
+    unknown = sorted(set(names) - set(BASELINES))
+    if unknown:
+        raise CustodesError(f"unknown baseline {', '.join(unknown)}", fix=f"choose from {', '.join(BASELINES)}")
 
 
 def rewards_of(decisions: NDArray[Any], labels: NDArray[Any], table: NDArray[Any]) -> NDArray[np.float64]:
@@ -218,6 +227,8 @@ def _trees_context(inputs: BaselineInputs, seed: int, settings: TreeSettings) ->
     context = Context(before=before, records=inputs.alone)
     model = fit_trees(inputs.features, inputs.labels, _training(inputs), context=context, seed=seed, settings=settings)
     note = model.note
+    if inputs.alone.shape[1] == 0:
+        note = f"{note} A record says nothing by itself here, so these trees see the event's inputs alone.".strip()
     if not np.any(before >= 0):
         note = f"{note} No lane holds two events, so there is no context to see.".strip()
     return _Model(score=model.score, note=note)

@@ -115,25 +115,23 @@ def fit_trees(
         settings: Sizes and limits.
 
     Raises:
-        CustodesError: There is no training row or no column.
+        CustodesError: There is no training row.
     """
     context = _often(context, train)
     width = features.shape[1] + (0 if context is None else context.before.shape[1] * context.records.shape[1])
-    if len(train) == 0 or width == 0:
-        missing = "training row with a true label" if len(train) == 0 else "feature column"
-        raise CustodesError(f"no {missing} to fit trees on", where="baselines", fix="change the split or the features")
+    if len(train) == 0:
+        raise CustodesError(
+            "no training row with a true label to fit trees on", where="baselines", fix="change the split"
+        )
+    if width == 0:
+        return _constant(labels[train], "", "A record says nothing by itself here, so every score is the same.")
     rows, note = _subsample(train, width, seed, settings)
     truth = labels[rows]
     # A subsample of rare-lag rows could lose a lag again, so the check is repeated on the rows that are left.
     context = _often(context, rows)
     rarest = int(min(np.count_nonzero(truth == 0), np.count_nonzero(truth == 1)))
     if rarest == 0:
-        rate = float(truth.mean())
-        return TreeModel(
-            score=lambda asked: np.full(len(asked), rate),
-            train_rows=len(rows),
-            note=_join(note, "The training rows hold one class only, so every score is the same."),
-        )
+        return _constant(truth, note, "The training rows hold one class only, so every score is the same.")
     model = HistGradientBoostingClassifier(
         max_iter=settings.max_iter,
         learning_rate=settings.learning_rate,
@@ -152,9 +150,15 @@ def fit_trees(
     return TreeModel(score=score, train_rows=len(rows), note=note)
 
 
+def _constant(truth: NDArray[np.integer[Any]], *notes: str) -> TreeModel:
+    """The same score for every event: the share of threats among the rows that there were to fit on."""
+    rate = float(truth.mean())
+    return TreeModel(score=lambda asked: np.full(len(asked), rate), train_rows=len(truth), note=_join(*notes))
+
+
 def _often(context: Context | None, rows: NDArray[np.int64]) -> Context | None:
-    """The context without the lags that hardly any of the rows has."""
-    if context is None:
+    """The context without the lags that hardly any of the rows has; None where records say nothing by themselves."""
+    if context is None or context.records.shape[1] == 0:
         return None
     seen = np.count_nonzero(context.before[rows] >= 0, axis=0) >= _SEEN_ENOUGH
     return replace(context, before=context.before[:, seen])

@@ -80,6 +80,25 @@ def write_atomic(path: Path, data: bytes) -> None:
         raise disk_error(error, path, "write") from error
 
 
+def check_writable(path: Path) -> None:
+    """Refuse a file that `write_atomic` could not write; cheap, so call it before the work whose result it takes.
+
+    Args:
+        path: Where the result will go; what is there stays as it is.
+
+    Raises:
+        CustodesError: It is a folder, its folder is missing, or the system refuses a file there.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}{ASIDE_SUFFIX}")
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        os.close(os.open(aside, os.O_WRONLY | os.O_CREAT, 0o666))
+        os.unlink(aside)
+    except OSError as error:
+        raise disk_error(error, path, "write") from error
+
+
 def flush_folder(folder: Path) -> None:
     """Make names created, renamed or removed in a folder survive a power cut.
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 import torch
 
 from custodes.bft.votes import tolerated
+from custodes.data.rejects import left_out_note
 from custodes.env.lanes import Lanes
 from custodes.env.triage import TriageEnv
 from custodes.errors import CustodesError
@@ -25,7 +26,7 @@ from custodes.team.workload import Workload, prepare
 from custodes.train import checkpoint
 from custodes.train.config import RunConfig
 from custodes.train.encoder_file import encoder_digest, read_encoder, write_encoder
-from custodes.train.rejected import move_into_run, rejects_aside
+from custodes.train.rejected import REJECTS, move_into_run, rejects_aside
 from custodes.train.run_folder import RunFolder, check_new, create_run, current_versions, open_run
 from custodes.train.scoring import reward_columns, team_warnings
 from custodes.train.tensorboard import EventLog
@@ -144,7 +145,9 @@ def _say_changes(run: RunFolder, watcher: Watcher) -> None:
 
 def _say_warnings(session: _Session, watcher: Watcher) -> None:
     """Say what a reader of this run's scores must know."""
-    for line in (*session.workload.warnings(), *team_warnings(session.config)):
+    kept = session.run.path / REJECTS
+    left_out = left_out_note(session.workload.dataset.rejected, kept if kept.exists() else None)
+    for line in (*filter(None, [left_out]), *session.workload.warnings(), *team_warnings(session.config)):
         watcher.warn(f"Note: {line}")
     lanes, slots = session.env.lanes, session.config.env.slots
     if lanes < slots:

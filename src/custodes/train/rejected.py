@@ -1,4 +1,4 @@
-"""Malformed lines of the recording that a run is trained on: they belong into its folder, which is made after the load."""
+"""Malformed lines of a run's recording: they belong into its folder, which is made only after the load."""
 
 from __future__ import annotations
 

@@ -36,6 +36,20 @@ def team_warnings(config: RunConfig) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def data_warnings(run: RunFolder, workload: Workload) -> tuple[str, ...]:
+    """What must be known about the recording that is played, a sentence each."""
+    notes = []
+    rejected = workload.dataset.rejected
+    if rejected:
+        notes.append(f"{rejected:,} malformed line{'' if rejected == 1 else 's'} of the recording left out")
+    if workload.dataset.digest != run.digest:
+        notes.append(
+            "this is not the recording that the team was trained on; the baselines were fitted on the training part "
+            "of this one"
+        )
+    return tuple(notes)
+
+
 def reward_columns(env: TriageConfig) -> NDArray[np.float64]:
     """[4, 2]: what each action earns on a benign and on a malicious event."""
     return reward_table(env).double().numpy()[:2].T
@@ -100,7 +114,7 @@ def evaluate_run(
         checkpoint=str(file.relative_to(run.path)),
         iteration=int(saved.scalars["iteration"]),
         trained_decisions=int(saved.scalars["decisions"]),
-        warnings=(*workload.warnings(), *team_warnings(run.config)),
+        warnings=(*data_warnings(run, workload), *workload.warnings(), *team_warnings(run.config)),
     )
     played = Played(rows=play.rows, decisions=play.decisions, score=play.score, votes=play.votes)
     return evaluate_play(played, scene, score_baselines(workload, part, baselines, run.config.seed), seconds=seconds)
@@ -127,14 +141,16 @@ def score_baselines(
 
 
 def records_alone(workload: Workload) -> NDArray[np.float32]:
-    """[N, C]: the inputs of each record as if nothing had come before it; inputs that then never vary are left out.
+    """[N, C]: the inputs of each record as if nothing had come before it.
 
-    Every record is put into a stream of its own, so that no feature can hold any history.
+    Inputs that then do not vary over the training part are left out, so C may be 0 (inputs of history alone). Every
+    record is put into a stream of its own, so that no feature can hold any history.
     """
     events = workload.dataset.events
     row = pl.int_range(len(events)).cast(pl.String)
     alone = workload.encoder.transform(replace(workload.dataset, events=events.with_columns(stream=row)))
-    varies = alone.min(axis=0) < alone.max(axis=0)
+    train = alone[workload.split.rows("train")]
+    varies = np.ptp(train, axis=0) > 0 if len(train) else np.zeros(alone.shape[1], dtype=np.bool_)
     kept: NDArray[np.float32] = np.ascontiguousarray(alone[:, varies])
     return kept
 
