@@ -67,7 +67,7 @@ def test_independent_rewards_under_discount_099(algorithm: Literal["ippo", "mapp
     """
     probe = make_probe("noise", slots=64, agents=2, seed=1, steps=64, discount=0.99)
     assert isinstance(probe, Noise)
-    lines = learn(probe, replace(CONFIG, algorithm=algorithm, rollout=64, learning_rate=2e-3), 24)
+    lines = learn(probe, replace(CONFIG, algorithm=algorithm, rollout=64, learning_rate=2e-3), 16)
     in_reward = mean([line.floor * float(line.deviation.square().mean()) for line in lines])
     assert in_reward == pytest.approx(probe.floor(), rel=0.1)
     assert mean([line.loss for line in lines]) == pytest.approx(mean([line.floor for line in lines]), rel=0.1)
@@ -81,11 +81,11 @@ def test_a_bandit_whose_policy_changes() -> None:
     """
     probe = make_probe("bandit", slots=32, agents=2, seed=0)
     assert isinstance(probe, Bandit)
-    lines = learn(probe, replace(CONFIG, rollout=32), 40)
+    lines = learn(probe, replace(CONFIG, rollout=32), 32)
     known = [
         mean([probe.floor(line.policy[a].tolist()) / float(line.deviation[a]) ** 2 for a in range(2)]) for line in lines
     ]
-    for part in (slice(0, 8), slice(8, 40)):
+    for part in (slice(0, 8), slice(8, 32)):
         assert mean([line.floor for line in lines[part]]) == pytest.approx(mean(known[part]), rel=0.1)
     first, last = (mean([probe.floor(arms) for arms in line.policy.tolist()]) for line in (lines[0], lines[-1]))
     assert last < 0.75 * first, "the policy must change for this test to tell which one is meant"
@@ -98,14 +98,14 @@ def test_a_chain_without_noise(returns: Estimator, rollout: int) -> None:
 
     A rollout of 30 steps cuts episodes of 8, whose targets then hold the critic's own value; that is known too.
 
-    Asserts: below 0.01 in normalised units (1 would be the targets' variance) in each of the last 20 of 40 iterations,
+    Asserts: below 0.01 in normalised units (1 would be the targets' variance) in each of the last 12 of 32 iterations,
     when the critic has learnt; for whole episodes from the first iteration on; and while the critic's own loss starts
     above 0.5, so that it is the floor that is near 0 and not everything.
     """
     probe = make_probe("chain", slots=16, agents=1, seed=0)
     assert isinstance(probe, Chain)
     assert probe.floor() == 0.0
-    lines = learn(probe, replace(CONFIG, returns=returns, rollout=rollout), 40)
+    lines = learn(probe, replace(CONFIG, returns=returns, rollout=rollout), 32)
     assert all(0.0 <= line.floor < 0.01 for line in (lines if rollout == 32 else lines[20:]))
     assert lines[0].loss > 0.5
     if returns != "td0":  # Its targets move with the critic, so its loss falls more slowly.

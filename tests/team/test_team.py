@@ -101,8 +101,7 @@ def check(play: Play, policy: Policy, table: EnvTable, lanes: Lanes, f: int) -> 
 
 @pytest.mark.parametrize("core", ["lstm", "gru"])
 @pytest.mark.parametrize("sharing", ["none", "shared"])
-@pytest.mark.parametrize("masked", [True, False])
-@pytest.mark.parametrize("places", [PLACES, 16, 1])
+@pytest.mark.parametrize(("masked", "places"), [(True, PLACES), (False, PLACES), (True, 16), (False, 1)])
 def test_equals_deciding_event_by_event(
     core: Literal["lstm", "gru"],
     sharing: Literal["none", "shared"],
