@@ -6,6 +6,7 @@ The file is CSV, Parquet or JSON lines in the event table's schema (docs/data.md
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -24,7 +25,8 @@ def main() -> None:
     else:
         path = folder / "events.csv"
         generate(SyntheticConfig(hosts=2, processes=60, events=8_000, campaigns=10)).write_csv(path)
-    settings = [f"data.path={path}", "data.source=table", "data.split=entity", "train.decisions=100000"]
+    decisions = os.environ.get("CUSTODES_EXAMPLE_DECISIONS", "100000")
+    settings = [f"data.path={path}", "data.source=table", "data.split=entity", f"train.decisions={decisions}"]
     run = train(load_preset("quick", settings), folder / "run")
     result = evaluate_run(run, workload_of(run), baselines=("random", "trees"))
     for name, score in {"team": result, **result.baselines}.items():

@@ -20,5 +20,8 @@ def shared_data() -> Path:
     """Folder of the real recordings; they carry no licence, so they live beside the checkout and never in it."""
     folder = Path(os.environ.get("CUSTODES_DATA", Path(__file__).parents[2] / "shared" / "data"))
     if not (folder / "darpa-tc-e5-trace.parquet").is_file():
-        pytest.skip(f"no recordings in {folder} (set CUSTODES_DATA)")
+        told = f"no recordings in {folder} (set CUSTODES_DATA)"
+        if os.environ.get("CUSTODES_REQUIRE_DATA"):
+            pytest.fail(told)
+        pytest.skip(told)
     return folder
