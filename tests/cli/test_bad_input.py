@@ -5,6 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -249,13 +252,39 @@ def test_a_path_below_a_file(tmp_path: Path, place: str) -> None:
     assert (tmp_path / "file").read_text() == "mine"
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
+@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="no users to be on this system")
 def test_a_folder_without_permission(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
+    # The superuser may write everywhere: the child is somebody else just where the folder is made, since another user
+    # may not even be able to read the interpreter's modules.
+    folder = Path(tempfile.mkdtemp(dir="/var/tmp"))  # pytest's own are closed to other users
+    folder.chmod(0o555)
+    code = """
+import os, sys
+from custodes.cli.entry import run
+from custodes.train import loop
+create, user = loop.create_run, os.geteuid()
+def create_as_nobody(*args, **kwargs):
+    if user == 0:
+        os.seteuid(65534)
     try:
-        assert "permission denied" in custodes(*TRAIN, "--out", tmp_path / "out").refusal
+        return create(*args, **kwargs)
     finally:
-        tmp_path.chmod(0o700)
+        os.seteuid(user)
+loop.create_run = create_as_nobody
+sys.exit(run(sys.argv[1:]))
+"""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", code, *map(str, TRAIN), "--out", str(folder / "out")],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "permission denied; make the folder writable" in Ran(done.returncode, done.stdout, done.stderr).refusal
+        assert not (folder / "out").exists()
+    finally:
+        folder.chmod(0o700)
+        folder.rmdir()
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC])
