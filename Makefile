@@ -15,7 +15,7 @@ run: $(VENV)/.run
 	$(BIN)/custodes report "$(RUN)"
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
