@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 RUN ?= runs/quick
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run test lint install clean bench
+.PHONY: run test lint install clean bench bench-stl oracle fuzz mutants
+FUZZ_SECONDS ?= 600
 
 run: $(VENV)/.run
 	if [ -f "$(RUN)/config.toml" ]; then $(BIN)/custodes train --resume "$(RUN)"; \
@@ -27,6 +28,25 @@ install: $(VENV)/.dev
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.train --install
 	$(BIN)/python -m benchmarks.train --json
+
+# Speed of the rules beside sentil, rtamt and stlcg++, each in an environment of its own.
+bench-stl: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.stl --install
+	$(BIN)/custodes stl bench --json
+
+# The rules against two independent implementations on random formulas.
+oracle: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.stl --install
+	$(BIN)/python -m benchmarks.stl_oracle
+
+# FUZZ_SECONDS for each: formula texts, the streaming monitor, bytes on the wire.
+fuzz: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.stl_fuzz --seconds $(FUZZ_SECONDS)
+	$(BIN)/python -m benchmarks.bft_fuzz --seconds $(FUZZ_SECONDS)
+
+# Every seeded defect of the agreement protocol, and which scenario finds it.
+mutants: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.bft_mutants
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "custodes needs Python 3.11 or newer; set PYTHON=...")'
