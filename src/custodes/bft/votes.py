@@ -24,6 +24,15 @@ def tolerated(n: int) -> int:
     return (n - 1) // 3
 
 
+def quorum(n: int) -> int:
+    """Distinct signers that a certificate needs, ceil((n + f + 1) / 2): any two quorums share an honest replica.
+
+    It equals 2f + 1 only when n = 3f + 1; for n = 5 or 6 the latter would be too few. The n - f honest replicas
+    always reach it.
+    """
+    return (n + tolerated(n) + 2) // 2
+
+
 def severity_decision(votes: Any, f: int) -> Any:
     """The team's decision for each ballot.
 
