@@ -81,20 +81,19 @@ def check_causal(node: f.Term | f.Formula, *, text: str = "", source: str = "for
     Raises:
         FormulaError: At the operator that looks ahead.
     """
-    for each in f.walk(node):
-        if not isinstance(each, f.Count | f.AtLeast):
-            continue
-        inside = each.formula if isinstance(each, f.Count) else each.operand
-        ahead = next((below for below in f.walk(inside) if isinstance(below, f.FUTURE)), None)
-        if ahead is not None:
-            name = each.kind if isinstance(each, f.Count) else "at least"
+    below: list[tuple[f.Term | f.Formula, str]] = [(node, "")]
+    while below:
+        each, aggregate = below.pop()
+        if aggregate and isinstance(each, f.FUTURE):
             raise FormulaError(
-                f"{name} looks back, but {type(ahead).__name__.lower()} inside it looks ahead",
+                f"{aggregate} looks back, but {type(each).__name__.lower()} inside it looks ahead",
                 text=text,
-                span=ahead.span or each.span or f.Span(start=0, end=len(text)),
+                span=each.span or f.Span(start=0, end=len(text)),
                 source=source,
                 fix="use an operator of the past there: once, historically, since, prev",
             )
+        name = each.kind if isinstance(each, f.Count) else "at least" if isinstance(each, f.AtLeast) else aggregate
+        below.extend((child, name) for child in f.children(each))
 
 
 def views(node: f.Term | f.Formula) -> Iterator[View]:

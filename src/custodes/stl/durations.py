@@ -42,7 +42,8 @@ def exact_duration(number: str, unit: str) -> f.Duration:
     if not unit:
         if value != value.to_integral_value():
             raise DurationError(
-                f"{number} is no whole number of samples", f"write {int(value)}, or add a unit: {number}s"
+                f"{number} is no whole number of samples",
+                f"write {int(value)} or {int(value) + 1}, or add a unit: {number}s",
             )
         return f.Duration(amount=int(value))
     if value * f.UNITS[unit] > LONGEST_NS:
