@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 from typing import Final
 
 from custodes.stl import formula as f
@@ -18,7 +17,7 @@ class Dialect:
 
     name: str
     """Of the tool."""
-    words: Mapping[str, str] = MappingProxyType({})
+    words: Mapping[str, str] = field(default_factory=dict)
     """Other spellings; empty where there is no operator of that meaning."""
     names: re.Pattern[str] | None = None
     """Names that it reads; None for all, in quotes where needed."""

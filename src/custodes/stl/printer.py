@@ -122,7 +122,7 @@ class _Printer:
                 return f"{kind}({self.term(term)[0]}, {self.duration(window)})", g.ATOM
 
     def inside(self, node: f.Term, floor: int, *, number: bool = False) -> str:
-        """A term in parentheses where it binds less tightly than the floor, or is a number that must not join a sign."""
+        """A term in parentheses where it binds less tightly than the floor, or a number that must not join a sign."""
         text, power = self.term(node)
         return f"({text})" if power < floor or (number and isinstance(node, f.Number)) else text
 
