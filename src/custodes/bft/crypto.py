@@ -11,6 +11,7 @@ from nacl.bindings import crypto_sign, crypto_sign_BYTES, crypto_sign_open, cryp
 from nacl.exceptions import CryptoError
 
 from custodes.bft.errors import BftError
+from custodes.bft.recent import RecentSet
 
 SIGNATURE_BYTES: Final = crypto_sign_BYTES
 SEED_BYTES: Final = 32
@@ -48,30 +49,6 @@ class Ed25519Signer:
         return crypto_sign(statement, self._secret)[:SIGNATURE_BYTES]
 
 
-class _Cached:
-    """Remembers what was found valid, in two generations of at most `capacity` each."""
-
-    def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
-        self._young: set[tuple[int, bytes, bytes]] = set()
-        self._old: set[tuple[int, bytes, bytes]] = set()
-
-    def has(self, entry: tuple[int, bytes, bytes]) -> bool:
-        if entry in self._young:
-            return True
-        if entry in self._old:
-            self.add(entry)
-            return True
-        return False
-
-    def add(self, entry: tuple[int, bytes, bytes]) -> None:
-        if self._capacity == 0:
-            return
-        if len(self._young) >= self._capacity:
-            self._old, self._young = self._young, set()
-        self._young.add(entry)
-
-
 @final
 class Ed25519Crypto:
     """Ed25519 (libsodium through PyNaCl, which refuses small-order keys and non-canonical signatures).
@@ -87,20 +64,20 @@ class Ed25519Crypto:
 
     def __init__(self, keys: tuple[bytes, ...], *, capacity: int = 4096) -> None:
         self._keys = keys
-        self._cache = _Cached(capacity)
+        self._valid: RecentSet[tuple[int, bytes, bytes]] = RecentSet(capacity)
 
     def verify(self, index: int, statement: bytes, signature: bytes) -> bool:
         """Whether replica `index` signed exactly these bytes."""
         if not 0 <= index < len(self._keys) or len(signature) != SIGNATURE_BYTES:
             return False
         entry = (index, signature, statement)
-        if self._cache.has(entry):
+        if entry in self._valid:
             return True
         try:
             crypto_sign_open(signature + statement, self._keys[index])
         except CryptoError:
             return False
-        self._cache.add(entry)
+        self._valid.add(entry)
         return True
 
 
