@@ -89,7 +89,10 @@ def in_samples(formula: f.Formula, period_ns: int | None, *, text: str = "", sou
 
     def convert(duration: f.Duration, node: f.Node) -> f.Duration:
         try:
-            return to_samples(duration, period_ns)
+            samples = to_samples(duration, period_ns)
+            if isinstance(node, f.AtLeast) and node.need > samples.amount:
+                raise DurationError(f"{node.need} of {samples.amount} samples is never reached", "lengthen the window")
+            return samples
         except DurationError as error:
             place = node.span or f.Span(start=0, end=len(text))
             raise FormulaError(error.what, text=text, span=place, source=source, fix=error.fix) from None
