@@ -1,0 +1,6 @@
+"""Monitors that see one sample at a time."""
+
+from custodes.stl.streaming.fleet import Monitor
+from custodes.stl.streaming.verdict import Ending, Verdict
+
+__all__ = ["Ending", "Monitor", "Verdict"]
