@@ -2,9 +2,9 @@
 
 Values are arrays [lanes, streams]; one lane holds known values, two hold lower and upper bounds. A sliding extremum is
 a block of suffix extrema of the last full block and one running prefix (van Herk 1992; Gil and Werman 1993): two
-operations per sample and no branch on data, plus one pass over the block every `size` samples. The same scheme runs sums
-(nothing is ever subtracted, so that no rounding error builds up) and clamps z -> most(goal, least(guard, z)), whose
-composition is associative.
+operations per sample and no branch on data, plus one pass over the block every `size` samples. The same scheme runs
+sums (nothing is ever subtracted, so that no rounding error builds up) and clamps z -> most(goal, least(guard, z)),
+whose composition is associative.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from custodes.stl.errors import StlError
 from custodes.stl.streaming.cells import STATEFUL, Array, Cell, Clock, Mask
 from custodes.stl.streaming.network import Plan
 from custodes.stl.streaming.pointwise import POINTWISE
-from custodes.stl.streaming.trackers import Bounds, trackers_of
+from custodes.stl.streaming.trackers import Bounds, Tracker, trackers_of
 
 
 @final
@@ -97,7 +97,8 @@ class Engine:
         }
 
     def _memory(self) -> list[tuple[Any, str]]:
-        return [(owner, name) for owner in (*self.cells, *self.trackers) for name in owner.ARRAYS]
+        owners: list[Cell | Tracker] = [*self.cells, *self.trackers]
+        return [(owner, name) for owner in owners for name in owner.ARRAYS]
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take over what `state` gave; everything is checked before anything changes.
@@ -115,8 +116,7 @@ class Engine:
             limit = getattr(cell, cell.LIMIT) if cell.LIMIT else 1
             if type(position) is not int or not 0 <= position < limit:
                 raise StlError(f"a saved monitor has position {position!r} in a ring of {limit}", fix="save it again")
-        fits = isinstance(age, np.ndarray) and age.dtype == np.int64 and age.shape == (self.streams,)
-        if not fits or bool((age < -1).any()):  # type: ignore[operator, union-attr]
+        if not isinstance(age, np.ndarray) or age.dtype != np.int64 or age.shape != (self.streams,) or (age < -1).any():
             raise StlError("a saved monitor has no clock for every stream", fix="save it again")
         for (owner, name), array in zip(places, memory, strict=True):
             here: Array = getattr(owner, name)

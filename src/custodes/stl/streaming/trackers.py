@@ -200,8 +200,8 @@ class MeetTracker(Tracker):
         """Its parts are advanced by the network."""
 
     def settled(self, clock: Clock) -> bool:
-        """When one part is."""
-        return self.left.settled(clock) or self.right.settled(clock)
+        """When both parts are: one that missed a sample would read its own clock wrongly."""
+        return self.left.settled(clock) and self.right.settled(clock)
 
     def bounds(self, clock: Clock, *, closed: bool) -> Bounds:
         """The larger lower and the smaller upper bound."""
