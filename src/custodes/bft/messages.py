@@ -74,6 +74,27 @@ class Block:
 
 @final
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Header:
+    """A block with digests in place of its large parts; it has the block's id."""
+
+    view: int
+    """As in `Block`."""
+    height: int
+    """As in `Block`."""
+    parent: bytes
+    """As in `Block`."""
+    proposer: int
+    """As in `Block`."""
+    qc: bytes
+    """Digest of the quorum certificate (32 bytes)."""
+    tc: bytes
+    """Digest of the timeout certificate (32 bytes), zeros for none."""
+    payload: bytes
+    """SHA-256 of the payload."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Proposal:
     """A block with its leader's signature."""
 

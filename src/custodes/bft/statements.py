@@ -12,7 +12,7 @@ import struct
 from dataclasses import dataclass
 from typing import Final, final
 
-from custodes.bft.messages import Block, Column, Qc, Tc, Timeout, Vote
+from custodes.bft.messages import Block, Column, Header, Qc, Tc, Timeout, Vote
 from custodes.bft.team import Team
 
 PROPOSAL: Final = "proposal"
@@ -102,19 +102,31 @@ def block_id(team: Team, block: Block) -> bytes:
     known = block._id
     if known is not None and known[0] == team.context:
         return known[1]
-    fields = _pack_block(
-        block.view,
-        block.height,
-        block.parent,
-        block.proposer,
-        qc_digest(block.qc),
-        tc_digest(block.tc),
-        hashlib.sha256(block.payload).digest(),
-    )
-    name = hashlib.sha256(_BLOCK + team.context + fields).digest()
+    name = header_id(team, header_of(block))
     # A cache of what the fields determine; `dataclasses.replace` starts without it.
     object.__setattr__(block, "_id", (team.context, name))
     return name
+
+
+def header_of(block: Block) -> Header:
+    """What the id of a block is made of."""
+    return Header(
+        view=block.view,
+        height=block.height,
+        parent=block.parent,
+        proposer=block.proposer,
+        qc=qc_digest(block.qc),
+        tc=tc_digest(block.tc),
+        payload=hashlib.sha256(block.payload).digest(),
+    )
+
+
+def header_id(team: Team, header: Header) -> bytes:
+    """Name of the block with this header on this team's chain (32 bytes)."""
+    fields = _pack_block(
+        header.view, header.height, header.parent, header.proposer, header.qc, header.tc, header.payload
+    )
+    return hashlib.sha256(_BLOCK + team.context + fields).digest()
 
 
 def qc_digest(qc: Qc) -> bytes:
