@@ -1,0 +1,169 @@
+"""Robustness of many traces at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from custodes.stl import formula as f
+from custodes.stl.analysis import check_causal, horizon, warmup
+from custodes.stl.analysis import signals as names_of
+from custodes.stl.batched import extension
+from custodes.stl.batched.algebra import Algebra, Exact, Smooth
+from custodes.stl.batched.formulas import formula as evaluate_formula
+from custodes.stl.batched.inputs import Traces, checked
+from custodes.stl.batched.pairs import Pair, point, unknown_where
+from custodes.stl.batched.result import Robustness, joined
+from custodes.stl.batched.scope import Scope, place_of
+from custodes.stl.errors import StlError
+from custodes.stl.policy import ENDS, NANS, End, Nan
+
+BLOCK_BYTES = 2**18
+"""Size of one signal in a block of traces: with a handful of intermediates a block stays in a core's L2 cache."""
+
+
+def evaluate(
+    formula: f.Formula,
+    signals: Mapping[str, Tensor],
+    *,
+    lengths: Tensor | None = None,
+    end: End = "truncate",
+    nan: Nan = "reject",
+    smooth: float | None = None,
+) -> Robustness:
+    """Robustness of a formula at every sample of every trace.
+
+    Differentiable with respect to the signals. Tied operands of `and`, `or`, `->`, `<->` share a gradient by halves; of
+    the tied samples of a window, of until and of since, the one nearest to the present takes it all (a guard before
+    what it guards). `abs` and `==` have gradient zero at a tie; `count` and `rate` everywhere (they are piecewise
+    constant); `at least k of w` passes it to the one sample of that rank.
+
+    Memory is linear in the trace for every operator, whatever its window (for "hold", "interval" and "pessimistic",
+    linear in the trace and the bounds). float32 and float64; with one float64 signal all are evaluated in float64.
+
+    Args:
+        formula: With bounds in samples (`custodes.stl.in_samples`).
+        signals: By name, [traces, samples] or, for one trace, [samples]. Those that the formula doesn't read are
+            ignored.
+        lengths: Samples of each trace, int [traces]; the end policy applies where each trace ends, and what a tensor
+            holds behind that is ignored. None: all are full.
+        end: What stands after the last sample.
+        nan: What a NaN means.
+        smooth: Sharpness beta of log-sum-exp in place of every minimum and maximum of formulas (terms, `at least` and
+            what is counted stay exact), > 0; None for exact. `smooth_error` bounds the difference.
+
+    Returns:
+        Tensors shaped like the signals.
+
+    Raises:
+        StlError: For a signal that is missing, empty, of another shape, type or device, infinite, or NaN where that is
+            refused; for impossible lengths; for a division by zero where NaN is refused; for bounds with units.
+    """
+    _check_choices(end, nan, smooth)
+    check_causal(formula)
+    traces = checked(signals, names_of(formula), lengths)
+    algebra = Exact() if smooth is None else Smooth(smooth)
+    rows = max(1, BLOCK_BYTES // (traces.samples * traces.dtype.itemsize))
+    if traces.device.type != "cpu":
+        rows = traces.traces
+    extra = extension.extra_samples(formula, end)
+    sure = warmup(formula), horizon(formula) if end in ("truncate", "hold") else 0
+    parts = []
+    for first in range(0, traces.traces, rows):
+        block = _block(traces, first, rows)
+        outside = None if block.lengths is None else extension.behind_the_end(block.lengths, traces.samples)
+        scope = _scope(block, outside, None if traces.single else first, extra, end, nan, algebra)
+        parts.append(_result(evaluate_formula(formula, scope), block, outside, *sure))
+    return joined(parts, single=traces.single)
+
+
+def _check_choices(end: str, nan: str, smooth: float | None) -> None:
+    for what, choice, choices in (("end", end, ENDS), ("nan", nan, NANS)):
+        if choice not in choices:
+            raise StlError(f"{what}={choice!r} is no policy", fix=f"use one of {', '.join(choices)}")
+    if smooth is not None and not (smooth > 0 and math.isfinite(smooth)):
+        raise StlError(f"smooth={smooth!r} is no sharpness", fix="give a finite number above 0, or None for exact")
+
+
+def _block(traces: Traces, first: int, rows: int) -> Traces:
+    """Some of the traces."""
+    if rows >= traces.traces:
+        return traces
+    return replace(
+        traces,
+        signals={name: x[first : first + rows] for name, x in traces.signals.items()},
+        lengths=None if traces.lengths is None else traces.lengths[first : first + rows],
+        traces=min(rows, traces.traces - first),
+    )
+
+
+def _scope(
+    block: Traces, outside: Tensor | None, first: int | None, extra: int, end: End, nan: Nan, algebra: Algebra
+) -> Scope:
+    """Lay a block out to where the formula looks."""
+    pairs = {}
+    for name, x in block.signals.items():
+        if outside is not None and block.lengths is not None:
+            x = extension.filled(x, block.lengths, outside)
+        pairs[name] = extension.continued(_known(name, x, first, nan), extra, end, outside)
+    return Scope(
+        signals=pairs,
+        shape=(block.traces, block.samples + extra),
+        outside=outside if end == "truncate" else None,
+        held=end != "truncate",
+        algebra=algebra,
+        nan=nan,
+        first=first,
+        dtype=block.dtype,
+        device=block.device,
+    )
+
+
+def _known(name: str, x: Tensor, first: int | None, nan: Nan) -> Pair:
+    """A signal's bounds: refuse infinities, and refuse or mask NaN. (A finite sum needs no closer look.)"""
+    if bool(x.detach().sum().isfinite()):
+        return point(x)
+    bad = x.isinf() if nan == "mask" else ~x.isfinite()
+    if bool(bad.any()):
+        place = place_of(bad, first)
+        infinite = bool(x.detach()[bad][0].isinf())
+        raise StlError(
+            "the sample is infinite" if infinite else "the sample is NaN",
+            where=f"signal {name!r}, {place}",
+            fix="leave it out or replace it" if infinite else 'replace it, or evaluate with nan="mask"',
+        )
+    missing = x.isnan()
+    return unknown_where(missing, point(x)) if bool(missing.any()) else point(x)
+
+
+def _result(bounds: Pair, block: Traces, outside: Tensor | None, ready: int, ahead: int | None) -> Robustness:
+    """Cut the continuation off, and say which samples are sure.
+
+    Args:
+        bounds: Robustness, [traces, samples and more].
+        block: What it was evaluated on.
+        outside: Behind the ends of ragged traces.
+        ready: First sample past the warm-up.
+        ahead: So many samples after a valid one belong to the trace; None: no sample is valid.
+    """
+    samples = block.samples
+    low, high = (x[:, :samples] for x in bounds)
+    valid = torch.zeros(low.shape, dtype=torch.bool, device=low.device)
+    last = samples if ahead is None else samples - ahead
+    if ahead is not None and ready < last:
+        sure = low[:, ready:last].detach()
+        # On a CPU a sum is much cheaper than a test of every sample; elsewhere it would wait for the device.
+        whole = sure.device.type == "cpu" and bool(sure.sum().isfinite())
+        valid[:, ready:last] = True if whole else sure.isfinite()
+        if not bounds.known:
+            valid &= low == high
+        if block.lengths is not None:
+            valid &= ~extension.behind_the_end(block.lengths - ahead, samples)
+    if outside is not None:
+        low = low.masked_fill(outside, 0.0)
+        high = low if bounds.known else high.masked_fill(outside, 0.0)
+    return Robustness(value=low, lower=low, upper=low if bounds.known else high, valid=valid)
