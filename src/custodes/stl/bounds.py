@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import NoReturn
 
 from custodes.stl import formula as f
 from custodes.stl.cursor import Cursor, nearest
 from custodes.stl.durations import DurationError, exact_duration, nanoseconds
+from custodes.stl.errors import FormulaError
 from custodes.stl.tokens import Token, shown, tokenize
 
 Parameters = Mapping[str, float | str]
@@ -60,15 +60,20 @@ def read_window(cursor: Cursor, parameters: Parameters, what: str) -> f.Duration
             token.span,
             f"write {what}(x, 5) or {what}(x, 5s) for the past window; for two signals write x {sign} 1 and y {sign} 1",
         )
-    window = read_duration(cursor, parameters)
+    window = read_duration(cursor, parameters, apart=what != "at least")
     if window.amount < 1:
         place = f.Span(start=token.start, end=cursor.tokens[cursor.index - 1].end)
         raise cursor.error("a window of length 0 holds no sample", place, "write 1 for the present sample only")
     return window
 
 
-def read_duration(cursor: Cursor, parameters: Parameters) -> f.Duration:
+def read_duration(cursor: Cursor, parameters: Parameters, *, apart: bool = True) -> f.Duration:
     """A count of samples, a length of time, or a parameter that is one.
+
+    Args:
+        cursor: Where to read.
+        parameters: Names and what they stand for.
+        apart: A unit may stand apart from its number (`5 s`).
 
     Raises:
         FormulaError: Something else comes, or it is negative or no whole number of samples or nanoseconds.
@@ -77,15 +82,16 @@ def read_duration(cursor: Cursor, parameters: Parameters) -> f.Duration:
     if token.kind == "name" and token.text in parameters:
         return _parameter(cursor, cursor.advance(), parameters[token.text])
     if token.kind != "number":
-        _no_duration(cursor, parameters)
+        raise _no_duration(cursor, parameters)
     cursor.advance()
-    unit = cursor.now if cursor.now.kind == "name" and cursor.now.text != "of" else None
-    if unit is not None:
-        if unit.text not in f.UNITS:
-            raise cursor.error(f"unknown unit {shown(unit.text)}", unit.span, f"write one of {', '.join(f.UNITS)}")
-        cursor.advance()
-    place = f.Span(start=token.start, end=(unit or token).end)
-    return _exact(cursor, token.text, unit.text if unit else "", place)
+    after = cursor.now
+    adjacent = after.start == token.end
+    if after.kind != "name" or not (adjacent or (apart and after.text in f.UNITS)):
+        return _exact(cursor, token.text, "", token.span)
+    if after.text not in f.UNITS:
+        raise cursor.error(f"unknown unit {shown(after.text)}", after.span, f"write one of {', '.join(f.UNITS)}")
+    cursor.advance()
+    return _exact(cursor, token.text, after.text, f.Span(start=token.start, end=after.end))
 
 
 def read_need(cursor: Cursor, parameters: Parameters) -> int:
@@ -95,7 +101,7 @@ def read_need(cursor: Cursor, parameters: Parameters) -> int:
         FormulaError: It is no whole number of at least 1.
     """
     start = cursor.now
-    need = read_duration(cursor, parameters)
+    need = read_duration(cursor, parameters, apart=False)
     place = f.Span(start=start.start, end=cursor.tokens[cursor.index - 1].end)
     if need.unit:
         raise cursor.error(
@@ -106,19 +112,19 @@ def read_need(cursor: Cursor, parameters: Parameters) -> int:
     return need.amount
 
 
-def _no_duration(cursor: Cursor, parameters: Parameters) -> NoReturn:
+def _no_duration(cursor: Cursor, parameters: Parameters) -> FormulaError:
     token = cursor.now
     if cursor.at_sign("-"):
-        raise cursor.error(
+        return cursor.error(
             "a bound is negative", token.span, "write bounds from 0 up; once, historically and since look back"
         )
     if cursor.at_word("inf"):
-        raise cursor.error("inf only ends a window", token.span, "write [5,inf]")
+        return cursor.error("inf only ends a window", token.span, "write [5,inf]")
     if token.kind == "name":
         near = nearest(token.text, tuple(parameters))
         fix = f"did you mean {near}?" if near else "declare it as a parameter, or write a number such as 5 or 5s"
-        raise cursor.error(f"unknown parameter {shown(token.text)} in a bound", token.span, fix)
-    raise cursor.unexpected("a count of samples or a length of time", fix="write a number such as 5 or 5s")
+        return cursor.error(f"unknown parameter {shown(token.text)} in a bound", token.span, fix)
+    return cursor.unexpected("a count of samples or a length of time", fix="write a number such as 5 or 5s")
 
 
 def _exact(cursor: Cursor, number: str, unit: str, place: f.Span) -> f.Duration:
