@@ -18,11 +18,15 @@ from custodes.stl.errors import StlError
 from custodes.stl.forecast.calibration import Calibration
 from custodes.stl.forecast.conformal import exceedances_at_least
 
-POWERS: Final = (0.2, 0.4, 0.6, 0.8)
-"""Exponents e of the bets e p^(e-1), each of mean 1 over a uniform p: the smaller, the more is put on tiny p-values."""
-STAKES: Final = (0.25, 0.5)
-"""Shares put on p <= delta, paid 1/delta: these bets win exactly when the bound fails more often than delta."""
-JUMP: Final = 0.01
+SLOPES: Final = (0.25, 0.5, 1.0)
+"""Bets 1 + s (1 - 2p): each of these has mean 1 over a uniform p, and wins when scores grow as a whole."""
+POWERS: Final = (0.4, 0.8)
+"""Bets e p^(e-1): the smaller e, the more is put on tiny p-values."""
+STAKES: Final = (0.1,)
+"""Shares put on p <= delta, paid 1 / delta: these win exactly when the bound fails more often than delta."""
+PURSE: Final = 0.2
+"""Share that is kept out of every bet."""
+JUMP: Final = 0.002
 """Share of all capital dealt out anew at every step, so that a late change is found as well as an early one."""
 
 
@@ -65,8 +69,8 @@ class DriftMonitor:
         self._delta = calibration.delta
         self._scores = list(calibration.scores)
         self._calibrated = len(self._scores)
-        self._prior = np.full(1 + len(POWERS) + len(STAKES), 0.5 / (len(POWERS) + len(STAKES)))
-        self._prior[0] = 0.5  # Kept in the purse: a long quiet time costs at most what is staked.
+        bets = len(SLOPES) + len(POWERS) + len(STAKES)
+        self._prior = np.array([PURSE, *[(1 - PURSE) / bets] * bets])
         self._capital = self._prior.copy()
         self._peak = 1.0
 
@@ -112,8 +116,9 @@ class DriftMonitor:
 
     def _payoffs(self, p_value: float) -> np.ndarray:
         hit = 1 / self._delta if p_value <= self._delta else 0.0
+        slopes = (1 + slope * (1 - 2 * p_value) for slope in SLOPES)
         powers = (power * p_value ** (power - 1) for power in POWERS)
-        return np.array([1.0, *powers, *(1 + stake * (hit - 1) for stake in STAKES)])
+        return np.array([1.0, *slopes, *powers, *(1 + stake * (hit - 1) for stake in STAKES)])
 
     def state(self) -> dict[str, Any]:
         """Everything that `restore` needs, as JSON has it (infinite scores as Python's json writes them)."""

@@ -24,7 +24,7 @@ class Sentil:
 
     def _trace(self, trace: dict[str, list[float]]) -> Any:
         columns = {name: self.numpy.array(values) for name, values in trace.items()}
-        return self.sentil.Trace(self.numpy.arange(len(trace["x"]), dtype=float), columns)
+        return self.sentil.Trace(self.numpy.arange(len(next(iter(trace.values()))), dtype=float), columns)
 
     def offline(self, formula: str, traces: list[dict[str, list[float]]]) -> list[tuple[Callable[[], object], int]]:
         """One item per trace, whole robustness trace."""
@@ -51,6 +51,10 @@ class Sentil:
             clock[0] = now
 
         return [(feed, len(samples))]
+
+    def many(self, jobs: list[tuple[str, dict[str, list[float]]]]) -> dict[str, list[list[float]]]:
+        """Robustness traces of formulas, each on a trace of its own."""
+        return {"values": [self.values(formula, trace) for formula, trace in jobs]}
 
 
 def engine() -> Sentil:

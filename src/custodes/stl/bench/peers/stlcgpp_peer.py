@@ -53,6 +53,26 @@ class StlcgPlusPlus:
         found: list[float] = self._formula(formula)[1](self._tensor([trace])[0]).tolist()
         return found
 
+    def many(self, jobs: list[tuple[list[Any], dict[str, list[float]]]]) -> dict[str, list[list[float]]]:
+        """Robustness traces of formulas (trees: operator, arguments, perhaps an interval) in float64."""
+        found = []
+        self.torch.set_default_dtype(self.torch.float64)  # Its masks have the default type.
+        for tree, trace in jobs:
+            names = sorted(trace)
+            signal = self.torch.tensor([trace[name] for name in names], dtype=self.torch.float64).T
+            found.append(self._built(tree, names)(signal).tolist())
+        return {"values": found}
+
+    def _built(self, tree: list[Any], names: list[str]) -> Any:
+        kind = tree[0]
+        if kind in ("LessThan", "GreaterThan"):
+            column, limit = names.index(tree[1]), tree[2]
+            predicate = self.stl.Predicate(tree[1], lambda trace, column=column: trace[..., column])
+            return getattr(self.stl, kind)(predicate, limit)
+        parts = [self._built(part, names) for part in tree[1:] if isinstance(part[0], str)]
+        interval = [part for part in tree[1:] if not isinstance(part[0], str)]
+        return getattr(self.stl, kind)(*parts, **({"interval": interval[0]} if interval else {}))
+
 
 def engine() -> StlcgPlusPlus:
     """For the driver."""
