@@ -48,6 +48,7 @@ def same(one: str, other: str) -> None:
         ("fall(x)", "not x and not prev not x"),
         ("F[0,1.5s] x", "F[0:1500ms] x", "F[0, 1500 ms] x"),
         ("F[0,0.5d] x", "F[0,12h] x"),
+        ("F[0,5] x", "F[0e3,5.0] x"),
         ("x > 1 # the rest is a comment", "x /* one */ > /* two\n */ 1", "\n x\t>\r\n1 "),
         ('"a.b" > 1', "a.b > 1", "'a.b' > 1", r'"a\u002eb" > 1'),
     ],
@@ -143,6 +144,12 @@ def test_every_node_has_its_place() -> None:
     assert places["Once"] == "once (fp)"
 
 
+def test_zero_keeps_its_unit_and_mixes_with_all() -> None:
+    for text in ("F[0min,50] x", "F[0,5s] x", "F[0s,0] x", "F[0,0ms] x"):
+        assert format_formula(parse(text)) == text.replace(" x", "(x > 0.5)").replace("F", "eventually")
+        assert parse(format_formula(parse(text))) == parse(text)
+
+
 def test_parameters_and_named_formulas() -> None:
     named = {"threat": parse("score > 0.5"), "late": parse("F[0,3] x")}
     both = parse("threat and F[three,wait2] late", parameters={**PARAMETERS, "wait2": 4}, formulas=named)
@@ -201,6 +208,7 @@ REFUSED = [
     ("F[5,2] x", 2, r"reversed; write \[2,5\]"),
     ("F[2s,500ms] x", 2, r"reversed; write \[500ms,2s\]"),
     ("F[1:5s] x", 2, r"one bound has a unit and the other counts samples; write \[1s,5s\]"),
+    ("F[1s,0] x", 2, r"reversed; write \[0,1s\]"),
     ("F[1s,5] x", 2, r"write \[1s,5s\]"),
     ("F[-1,2] x", 3, "a bound is negative; write bounds from 0 up"),
     ("F[0.5,2] x", 3, "0.5 is no whole number of samples; write 0 or 1, or add a unit: 0.5s"),
@@ -298,10 +306,11 @@ def test_levels_are_bounded_whatever_makes_them() -> None:
 
 def test_named_formulas_can_not_blow_up() -> None:
     made: dict[str, f.Formula] = {"f0": parse("x")}
+    doublings = (MAX_NODES // 4).bit_length() - 1  # f0 has 3 nodes, f1 has 7
+    for index in range(doublings):
+        made[f"f{index + 1}"] = parse(f"f{index} and f{index}", formulas=made)
     with pytest.raises(FormulaError, match=f"more than {MAX_NODES} parts"):
-        for index in range(40):
-            made[f"f{index + 1}"] = parse(f"f{index} and f{index}", formulas=made)
-    assert len(made) < 20
+        parse(f"f{doublings} and f{doublings}", formulas=made)
     with pytest.raises(FormulaError, match=f"more than {MAX_NODES} parts"):
         parse("rise(" * 30 + "x" + ")" * 30)
 

@@ -152,18 +152,13 @@ def _parameter(cursor: Cursor, token: Token, value: float | str) -> f.Duration:
 
 
 def _check_order(cursor: Cursor, lower: f.Duration, upper: f.Duration | None, place: f.Span) -> None:
-    if upper is None:
+    if upper is None or not lower.amount:
         return
-    mixed = bool(lower.amount and upper.amount) and bool(lower.unit) != bool(upper.unit)
-    if mixed:
+    if upper.amount and bool(lower.unit) != bool(upper.unit):
         unit = lower.unit or upper.unit
         low, high = (f"{each.amount}{each.unit or unit}" for each in (lower, upper))
         raise cursor.error("one bound has a unit and the other counts samples", place, f"write [{low},{high}]")
-    scale = nanoseconds if lower.unit or upper.unit else _amount
-    if scale(lower) > scale(upper):
+    far, near = (nanoseconds(each) if each.unit else each.amount for each in (upper, lower))
+    if near > far:
         low, high = (f"{each.amount}{each.unit}" for each in (lower, upper))
         raise cursor.error("the window is empty, its bounds are reversed", place, f"write [{high},{low}]")
-
-
-def _amount(duration: f.Duration) -> int:
-    return duration.amount
