@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
 if TYPE_CHECKING:
+    from custodes.bft.core.desk import Desk
     from custodes.bft.core.events import Action, Root
-    from custodes.bft.messages import Block, Message
+    from custodes.bft.core.watch import Watch
+    from custodes.bft.messages import Block, Column
 
 EMPTY = b""
 """The payload of a block that decides nothing."""
@@ -29,8 +31,8 @@ class Offer:
 class Application(ABC):
     """Decides what a payload means. All hooks are called inside `Replica.step`, must not block and must not raise.
 
-    `chain` is always the uncommitted ancestors of the block in question, oldest first (empty when its parent is the last
-    committed block): what a block may say depends on them and on what is committed, never on the committed state alone.
+    `chain` is always the uncommitted ancestors of the block in question, oldest first (empty when its parent is the
+    last committed block): what a block may say depends on them and on what is committed, never on the latter alone.
     """
 
     @abstractmethod
@@ -38,23 +40,38 @@ class Application(ABC):
         """Says what this replica would propose after `chain`."""
 
     @abstractmethod
-    def validate(self, payload: bytes, chain: Sequence[Block], now: float) -> str | None:
-        """Checks the payload of a block that would follow `chain`; returns why this replica does not vote for it."""
+    def validate(self, block: Block, chain: Sequence[Block], now: float) -> str | None:
+        """Checks the payload of a block after `chain`; returns why this replica does not vote for it."""
 
     @abstractmethod
     def commit(self, block: Block) -> None:
         """Notes that a block is committed; called in order, exactly once for each block after the applied one."""
 
-    def start(self, applied: Root) -> list[Action]:  # noqa: B027, D102 - see below
-        """Called once, first: what the application itself said that it applied last."""
+    def refused(self, block: Block, now: float) -> list[Action]:
+        """Called after `validate` gave a reason; returns messages that help a next leader do better."""
+        return []
+
+    def start(self, applied: Root, desk: Desk, watch: Watch, now: float) -> list[Action]:
+        """Called once, first.
+
+        Args:
+            applied: What the application itself said that it applied last.
+            desk: The way to the signatures of columns.
+            watch: To be shown every column whose signature was found good.
+            now: Time, seconds.
+        """
         return []
 
     def submit(self, work: Any, now: float) -> list[Action]:
-        """Takes what the local agent submits; returns messages to send."""
+        """Takes what the local agent submits; may ask the desk for the signature of a column."""
         return []
 
-    def receive(self, sender: int, message: Message, now: float) -> list[Action]:
-        """Takes a message that is not the core's (columns); returns messages to send, reports, refusals."""
+    def signed(self, column: Column, now: float) -> list[Action]:
+        """Takes a column that the desk was asked for; the replica broadcasts it."""
+        return []
+
+    def receive(self, sender: int, column: Column, now: float) -> list[Action]:
+        """Takes a column from a peer, not yet checked in any way; returns messages to send, refusals."""
         return []
 
     def period(self, now: float) -> list[Action]:

@@ -22,11 +22,11 @@ class ReplicaConfig:
     """Keep views going with empty blocks when there is nothing to decide. Off: the replica falls silent when nothing is
     uncommitted and nothing waits to be decided."""
     heartbeat_delay: float = 0.05
-    """How long a leader with nothing to decide waits before it proposes an empty block, seconds; well under `timeout`."""
+    """How long a leader with nothing to decide waits before an empty block, seconds; well under `timeout`."""
     fetch_delay: float = 0.25
     """How long an answer to a request for blocks may take before another replica is asked, seconds."""
     fetch_batch: int = 64
-    """Most blocks in one answer."""
+    """Most blocks in one answer, at most `encoding.MAX_BLOCKS`."""
     orphans: int = 4096
     """Most blocks held whose ancestors have not arrived; a replica that is further behind catches up in legs."""
     orphan_bytes: int = 256 * 2**20
@@ -35,12 +35,16 @@ class ReplicaConfig:
     """Committed blocks kept in memory to answer requests; older ones come from `Application.lookup`."""
     vote_window: int = 8
     """How many views ahead of its own a replica keeps votes."""
-    uncommitted_views: int = 65_536
-    """Most views between the last committed block and a proposal for which blocks are kept beside the certified chain."""
+    uncommitted: int = 1024
+    """Most blocks kept that are connected but not committed; also the length of an uncommitted chain from which on only
+    empty blocks get votes, so that payloads do not pile up while nothing commits."""
+    answer_bytes: int = 8 * 2**20
+    """Most payload bytes in one answer of more than one block."""
     answers: int = 32
     """Requests for blocks answered per peer in one view or period of `timeout`."""
-    proofs: int = 1024
-    """Proofs of misbehaviour remembered, so that each is passed on once; at most this many are passed on at all."""
+    deferred: bool = False
+    """Make records durable outside `step`: the core returns `Sync`, the driver calls `SafetyRules.sync` (in a thread, if it
+    likes) and feeds `Synced`; nothing is signed before. Off: `step` itself syncs, once for all that it signs."""
 
     def __post_init__(self) -> None:
         if self.index < 0:

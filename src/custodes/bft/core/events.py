@@ -1,9 +1,9 @@
 """What goes into `Replica.step` and what comes out of it: nothing else passes between the core and the world.
 
-The core has no clock, no socket, no thread and no randomness. A driver (the simulator, the TCP process) feeds events in
-one at a time with its own clock reading and carries the returned actions out in their order. A driver may lose, delay,
-double or reorder messages; it must not alter the order of `Deliver` actions nor invent the sender of a message: `sender`
-is what the transport authenticated, never a field of the message.
+The core has no clock, no socket, no thread and no randomness. A driver (the simulator, the TCP process) feeds events
+in one at a time with its own clock reading and carries the returned actions out in their order. A driver may lose, delay,
+double or reorder messages; it must not alter the order of `Deliver` actions nor invent the sender of a message:
+`sender` is what the transport authenticated, never a field of the message.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, final
 
 if TYPE_CHECKING:
+    from custodes.bft.evidence import Proof
     from custodes.bft.messages import Block, Message, Qc
 
 
@@ -59,7 +60,7 @@ class Received:
 
     sender: int
     """Index of the replica that the transport authenticated, 0 to n - 1."""
-    message: Message
+    message: Message | Proof
     """The message; nothing in it has been checked but its form."""
 
 
@@ -77,7 +78,7 @@ class TimerFired:
 @final
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Submit:
-    """The local agent hands something to the application of its replica (with `InclusionDuty`: its votes on a batch)."""
+    """The local agent hands something to the application of its replica (`InclusionDuty`: its votes on a batch)."""
 
     work: Any
     """What `Application.submit` takes."""
@@ -90,7 +91,7 @@ class Send:
 
     to: int
     """Index of the receiver, 0 to n - 1."""
-    message: Message
+    message: Message | Proof
     """What to send."""
 
 
@@ -99,7 +100,7 @@ class Send:
 class Broadcast:
     """Send a message to every other replica; the replica has already handled its own copy."""
 
-    message: Message
+    message: Message | Proof
     """What to send."""
 
 
@@ -135,14 +136,14 @@ class Deliver:
 class Report:
     """A proof, checked by this replica, that a key signed what an honest replica never signs; to be kept and shown."""
 
-    proof: Any
-    """A `custodes.bft.evidence.Proof`."""
+    proof: Proof
+    """What the culprit signed."""
 
 
 @final
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Refused:
-    """A message was refused for a reason that no honest sender gives; a transport may count these and cut the peer off."""
+    """A message was refused for a reason that no honest sender gives; a transport may count these and cut peers off."""
 
     sender: int
     """Index of the replica that sent it."""
@@ -150,5 +151,17 @@ class Refused:
     """What was wrong, a few words."""
 
 
-Event = Start | Received | TimerFired | Submit
-Action = Send | Broadcast | SetTimer | Deliver | Report | Refused
+@final
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sync:
+    """Call `SafetyRules.sync`, then feed `Synced` (only with `ReplicaConfig.deferred`); other events may come between."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Synced:
+    """`SafetyRules.sync` has returned: what was written down before it may be signed and sent."""
+
+
+Event = Start | Received | TimerFired | Submit | Synced
+Action = Send | Broadcast | SetTimer | Deliver | Report | Refused | Sync
