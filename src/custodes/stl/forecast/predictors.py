@@ -166,7 +166,8 @@ def _padded(values: Tensor, order: int) -> Tensor:
 
 
 def _regularised(gram: Tensor, ridge: float) -> Tensor:
-    scale = gram.diagonal().mean().clamp_min(torch.finfo(gram.dtype).tiny)
+    scale = gram.diagonal().mean()
+    scale = torch.where(scale > 0, scale, torch.ones_like(scale))  # Inputs that never change have no variance.
     return gram + ridge * scale * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
 
 
