@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from custodes.stl import formula as f
+from tests.stl.generate import ARITHMETIC, COMPARISONS, FOLDS
 
 NAMES = st.one_of(
     st.sampled_from(
@@ -39,13 +40,13 @@ def terms(draw: st.DrawFn, depth: int = 3) -> Any:
     if kind is f.Signal:
         return f.Signal(name=draw(NAMES))
     if kind is f.Arithmetic:
-        operator = draw(st.sampled_from(["+", "-", "*", "/"]))
+        operator = draw(st.sampled_from(ARITHMETIC))
         return f.Arithmetic(operator=operator, left=draw(terms(depth - 1)), right=draw(terms(depth - 1)))
     if kind is f.Count:
         inside = draw(formulas(depth - 1, future=False))
         return f.Count(kind=draw(st.sampled_from(["count", "rate"])), formula=inside, window=draw(DURATIONS))
     if kind is f.Fold:
-        fold = draw(st.sampled_from(["sum", "mean", "min", "max"]))
+        fold = draw(st.sampled_from(FOLDS))
         return f.Fold(kind=fold, term=draw(terms(depth - 1)), window=draw(DURATIONS))
     return kind(term=draw(terms(depth - 1)))
 
@@ -60,7 +61,7 @@ def formulas(draw: st.DrawFn, depth: int = 4, *, future: bool = True) -> Any:
     if kind is f.Truth:
         return f.Truth(value=draw(st.booleans()))
     if kind is f.Comparison:
-        operator = draw(st.sampled_from(["<", "<=", ">", ">=", "==", "!="]))
+        operator = draw(st.sampled_from(COMPARISONS))
         deep = max(0, min(depth, 2))
         return f.Comparison(operator=operator, left=draw(terms(deep)), right=draw(terms(deep)))
     if kind is f.AtLeast:

@@ -11,6 +11,7 @@ import pytest
 from custodes.stl import analysis
 from custodes.stl import formula as f
 from custodes.stl.errors import FormulaError, StlError
+from custodes.stl.parser import parse
 from tests.stl.definition import evaluate
 from tests.stl.generate import Grammar, random_formula, random_trace
 
@@ -147,3 +148,30 @@ def test_warmup_fills_every_bounded_window() -> None:
         first = analysis.warmup(node)
         values = evaluate(node, {name: each.tolist() for name, each in random_trace(rng, first + 5).items()})
         assert all(math.isfinite(low) for low, _ in values[first:])
+
+
+def test_a_bound_off_the_period_is_shown_where_it_is_written() -> None:
+    text = "x -> once[2s,3s] (y since[0, 1.5 s] z)"
+    with pytest.raises(FormulaError, match="1500ms is no multiple") as caught:
+        analysis.in_samples(parse(text), 10**9, text=text)
+    span = caught.value.span
+    assert text[span.start : span.end] == "1.5 s"
+    with pytest.raises(FormulaError, match="1500ms is no multiple") as caught:
+        analysis.in_samples(parse("x or F[0,wait] y", parameters={"wait": "1.5s"}), 10**9, text="x or F[0,wait] y")
+    assert caught.value.column == 6
+
+
+def test_windows_in_units_hold_enough_samples() -> None:
+    node = parse("at least 3 of 4s x")
+    assert analysis.in_samples(node, 10**9) == parse("at least 3 of 4 x")
+    with pytest.raises(FormulaError, match="3 of 2 samples is never reached"):
+        analysis.in_samples(node, 2 * 10**9)
+    with pytest.raises(FormulaError, match="more than 1000000000000 samples"):
+        analysis.in_samples(parse("F[0,1h] x"), 1)
+
+
+def test_deep_and_large_formulas_are_analysed() -> None:
+    node = parse("O[1,2] " * 45 + "not " * 45 + "x")
+    assert (analysis.memory(node), analysis.warmup(node), analysis.horizon(node)) == (90, 89, 0)
+    analysis.check_causal(node)
+    assert analysis.in_samples(node, None) == node

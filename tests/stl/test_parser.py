@@ -312,6 +312,8 @@ def test_named_formulas_can_not_blow_up() -> None:
     with pytest.raises(FormulaError, match=f"more than {MAX_NODES} parts"):
         parse(f"f{doublings} and f{doublings}", formulas=made)
     with pytest.raises(FormulaError, match=f"more than {MAX_NODES} parts"):
+        parse(f"f{doublings} or (" * 90 + "x", formulas=made)
+    with pytest.raises(FormulaError, match=f"more than {MAX_NODES} parts"):
         parse("rise(" * 30 + "x" + ")" * 30)
 
 

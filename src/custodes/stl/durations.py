@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import fields, replace
 from decimal import Decimal, InvalidOperation
+from itertools import pairwise
 from typing import Any, Final, TypeVar
 
 from custodes.stl import formula as f
 from custodes.stl.errors import FormulaError
+from custodes.stl.tokens import tokenize
 
 LONGEST: Final = 10**12
 """Largest distance that a bound may have, samples: sums of many still fit 64 bits."""
@@ -94,10 +96,26 @@ def in_samples(formula: f.Formula, period_ns: int | None, *, text: str = "", sou
                 raise DurationError(f"{node.need} of {samples.amount} samples is never reached", "lengthen the window")
             return samples
         except DurationError as error:
-            place = node.span or f.Span(start=0, end=len(text))
+            place = _written(text, node.span, duration) if node.span else f.Span(start=0, end=len(text))
             raise FormulaError(error.what, text=text, span=place, source=source, fix=error.fix) from None
 
     return _converted(formula, convert)
+
+
+def _written(text: str, span: f.Span, duration: f.Duration) -> f.Span:
+    """Where a node's duration is written; the node's place when a parameter stands for it.
+
+    An equal duration of an operator inside is as wrong, so that the first one will do.
+    """
+    try:
+        tokens = tokenize(text[span.start : span.end])
+        for number, unit in pairwise(tokens):
+            known = number.kind == "number" and unit.kind == "name" and unit.text in f.UNITS
+            if known and exact_duration(number.text, unit.text) == duration:
+                return f.Span(start=span.start + number.start, end=span.start + unit.end)
+    except (FormulaError, DurationError):
+        return span
+    return span
 
 
 def to_samples(duration: f.Duration, period_ns: int | None) -> f.Duration:

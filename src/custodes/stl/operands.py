@@ -47,6 +47,7 @@ class Builder:
 
     def __init__(self, cursor: Cursor) -> None:
         self.cursor = cursor
+        self.referred = 0
 
     def make(self, kind: type[f.Node], start: int, end: int, /, **parts: Any) -> Operand:
         """A node over operands and plain values.
@@ -77,8 +78,9 @@ class Builder:
         while levels:
             each, level = levels.pop()
             depth, size, ahead = max(depth, level), size + 1, ahead or isinstance(each, f.FUTURE)
-            self._limit(depth, size, span)
+            self._limit(depth, self.referred + size, span)
             levels.extend((child, level + 1) for child in f.children(each))
+        self.referred += size  # All of it stays in the formula; to wait for its making would let work pile up.
         return Operand(_placed(node, span), start, end, depth, size, span if ahead else None)
 
     def term(self, operand: Operand) -> Operand:
