@@ -4,8 +4,8 @@ It holds the decided block with its payload (the agents' signed votes and the de
 block b' whose certificate committed it, and the two consecutive quorum certificates: of the parent of b' (view v) and
 of b' (view v + 1). That is the commit rule of two-chain HotStuff itself, so who holds the file needs to trust nobody.
 
-Layout, little-endian: magic with version 8 | chain id u8 length, bytes | epoch u64 | number of headers u16 | the block's
-header, then the further ones (145 bytes each) | both quorum certificates as in `encoding` | payload u32 length, bytes.
+Layout, little-endian: magic with version 8 | chain id u8 length, bytes | epoch u64 | number of headers u16 | headers,
+the decided block's first (145 bytes each) | both quorum certificates as in `encoding` | payload u32 length, bytes.
 """
 
 from __future__ import annotations
@@ -127,18 +127,7 @@ def encode_certificate(certificate: Certificate) -> bytes:
     if not 1 <= count <= MAX_HEADERS or len(certificate.payload) > MAX_PAYLOAD:
         raise DecodeError("certificate is over a limit")
     parts = [MAGIC, bytes((len(chain),)), chain, _EPOCH.pack(certificate.epoch), _COUNT.pack(count)]
-    for header in certificate.headers:
-        parts.append(
-            _HEADER.pack(
-                header.view,
-                header.height,
-                header.parent,
-                header.proposer,
-                header.qc,
-                header.tc,
-                header.payload,
-            )
-        )
+    parts.extend(map(_pack_header, certificate.headers))
     write_qc(certificate.lower, parts)
     write_qc(certificate.upper, parts)
     parts += (_LENGTH.pack(len(certificate.payload)), certificate.payload)
@@ -171,6 +160,12 @@ def decode_certificate(data: bytes) -> Certificate:
     reader.end()
     return Certificate(
         chain=chain.decode("ascii"), epoch=epoch, headers=headers, lower=lower, upper=upper, payload=payload
+    )
+
+
+def _pack_header(header: Header) -> bytes:
+    return _HEADER.pack(
+        header.view, header.height, header.parent, header.proposer, header.qc, header.tc, header.payload
     )
 
 
