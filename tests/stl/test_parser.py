@@ -29,10 +29,10 @@ def same(one: str, other: str) -> None:
     [
         ("always[0,5] x", "globally[0,5] x", "G[0,5] x", "G[0:5](x)", "G [0, 5] (x > 0.5)"),
         ("eventually x", "finally x", "F x", "F(x)", "F[0,inf] x", "F[0,] x", "F[0:] x"),
-        ("next x", "X x", "X(x)"),
+        ("next x", "X x", "X(x)", "s_next(x)"),
         ("historically[1,2] x", "H[1,2] x"),
         ("once[1,2] x", "O[1,2] x"),
-        ("prev x", "previous x", "Y x"),
+        ("prev x", "previous x", "Y x", "s_prev(x)"),
         ("x until[1,2] y", "x U[1,2] y", "(x) U[1:2] (y)"),
         ("x weak_until y", "x unless y", "x W y"),
         ("x release[0,3] y", "x R[0,3] y"),

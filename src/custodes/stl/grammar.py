@@ -31,10 +31,10 @@ class Infix(NamedTuple):
 UNARY: Final[dict[str, type[f.Node]]] = {
     **dict.fromkeys(("always", "globally", "G"), f.Always),
     **dict.fromkeys(("eventually", "finally", "F"), f.Eventually),
-    **dict.fromkeys(("next", "X"), f.Next),
+    **dict.fromkeys(("next", "X", "s_next"), f.Next),
     **dict.fromkeys(("historically", "H"), f.Historically),
     **dict.fromkeys(("once", "O"), f.Once),
-    **dict.fromkeys(("prev", "previous", "Y"), f.Previous),
+    **dict.fromkeys(("prev", "previous", "Y", "s_prev"), f.Previous),
 }
 """Temporal operators in front of one formula."""
 
