@@ -22,6 +22,7 @@ from custodes.stl.streaming.network import (
     Step,
     Value,
     dual,
+    only_now,
 )
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ def anchor_of(builder: Builder, node: f.Formula, *, negated: bool) -> Anchor:
             return _fold(builder, dual("min", negated), builder.formula(operand, negated=negated), bounds)
         case f.Eventually(operand=operand, bounds=bounds):
             return _fold(builder, dual("max", negated), builder.formula(operand, negated=negated), bounds)
+        case f.Until(right=right) | f.Release(right=right) if only_now(node):
+            return anchor_of(builder, right, negated=negated)
         case f.Until(left=left, right=right) | f.WeakUntil(left=left, right=right) | f.Release(left=left, right=right):
             return _clamp(builder, node, builder.formula(left, negated=negated), negated)
         case _:

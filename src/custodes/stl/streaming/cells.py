@@ -113,17 +113,17 @@ class Window(Cell):
         if position == 0:
             prefix[...] = value
         else:
-            self.fold(prefix, value, prefix)
+            self.fold(prefix, value, out=prefix)
         block[position] = value
         values[self.slot] = self.out
         if position + 1 < self.size:
             self.position = position + 1
-            self.fold(block[position + 1], prefix, self.out)
+            self.fold(block[position + 1], prefix, out=self.out)
         else:
             self.position = 0
             np.copyto(self.out, prefix)
             for row in range(self.size - 2, 0, -1):
-                self.fold(block[row], block[row + 1], block[row])
+                self.fold(block[row], block[row + 1], out=block[row])
         if self.total and not np.isfinite(self.out).all():
             self.out[0][~(self.out[0] < np.inf)] = -np.inf
             self.out[1][~(self.out[1] > -np.inf)] = np.inf
@@ -142,7 +142,7 @@ class Running(Cell):
 
     def run(self, values: list[Array], clock: Clock) -> None:
         """One operation."""
-        values[self.slot] = self.fold(self.held, values[self.source], self.held)
+        values[self.slot] = self.fold(self.held, values[self.source], out=self.held)
 
 
 @final
@@ -160,8 +160,8 @@ class Since(Cell):
     def run(self, values: list[Array], clock: Clock) -> None:
         """Two operations."""
         guard, goal = self.step.args
-        self.least(values[guard], self.held, self.held)
-        values[self.slot] = self.most(values[goal], self.held, self.held)
+        self.least(values[guard], self.held, out=self.held)
+        values[self.slot] = self.most(values[goal], self.held, out=self.held)
 
 
 @final
@@ -185,19 +185,20 @@ class Until(Cell):
         if position == 0:
             self.guard[...], self.goal[...] = guard, goal
         else:
-            most(self.goal, least(self.guard, goal, self.spare), self.goal)
-            least(self.guard, guard, self.guard)
+            most(self.goal, least(self.guard, goal, out=self.spare), out=self.goal)
+            least(self.guard, guard, out=self.guard)
         self.guards[position], self.goals[position] = guard, goal
         values[self.slot] = out
         if position + 1 < self.size:
             self.position = position + 1
-            most(self.goals[position + 1], least(self.guards[position + 1], self.goal, out), out)
+            most(self.goals[position + 1], least(self.guards[position + 1], self.goal, out=out), out=out)
             return
         self.position = 0
         np.copyto(out, self.goal)
         for row in range(self.size - 2, 0, -1):
-            most(self.goals[row], least(self.guards[row], self.goals[row + 1], self.spare), self.goals[row])
-            least(self.guards[row], self.guards[row + 1], self.guards[row])
+            inner = least(self.guards[row], self.goals[row + 1], out=self.spare)
+            most(self.goals[row], inner, out=self.goals[row])
+            least(self.guards[row], self.guards[row + 1], out=self.guards[row])
 
 
 @final
@@ -228,9 +229,9 @@ class Divide(Cell):
         """The divisor grows to the window's size."""
         size = self.step.size
         if clock.low + 1 >= size or clock.low == clock.high:
-            values[self.slot] = np.divide(values[self.source], min(clock.low + 1, size), self.out)
+            values[self.slot] = np.divide(values[self.source], min(clock.low + 1, size), out=self.out)
         else:
-            values[self.slot] = np.divide(values[self.source], np.minimum(clock.age + 1, size), self.out)
+            values[self.slot] = np.divide(values[self.source], np.minimum(clock.age + 1, size), out=self.out)
 
 
 @final

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from custodes.stl import formula as f
+
 Kind: TypeAlias = Literal[
     "signal", "number", "negate", "absolute", "arithmetic", "difference", "apart", "count", "divide", "sum",
     "both", "delay", "window", "running", "since", "until", "rank", "guard", "edge", "open", "open_until",
@@ -139,3 +141,8 @@ def dual(which: Extremum, flipped: bool) -> Extremum:
     if not flipped:
         return which
     return "max" if which == "min" else "min"
+
+
+def only_now(node: f.Until | f.Release | f.Since) -> bool:
+    """Whether the window is the present sample alone, so that the left operand plays no part."""
+    return node.bounds.upper is not None and node.bounds.upper.amount == 0

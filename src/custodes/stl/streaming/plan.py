@@ -11,10 +11,10 @@ from __future__ import annotations
 from typing import final
 
 from custodes.stl import formula as f
-from custodes.stl.analysis import check_causal, signals
+from custodes.stl.analysis import check_causal, horizon, signals
 from custodes.stl.errors import StlError
 from custodes.stl.streaming.anchors import anchor_of, settles
-from custodes.stl.streaming.network import INF, LARGEST, Extremum, Known, Meet, Plan, Step, Value, dual
+from custodes.stl.streaming.network import INF, LARGEST, Extremum, Known, Meet, Plan, Step, Value, dual, only_now
 from custodes.stl.streaming.operators import ONE, Operators
 
 
@@ -33,13 +33,15 @@ def compile_formula(formula: f.Formula) -> Plan:
     check_causal(formula)
     reach = _reach(formula)
     builder = Builder()
+    for name in signals(formula):
+        builder.parts.add(Step(kind="signal", name=name))
     root = builder.formula(formula, negated=False)
     anchor = anchor_of(builder, formula, negated=False)
-    bounded = not any(isinstance(each, f.FUTURE) and _open(each) for each in f.walk(formula))
+    bounded = horizon(formula) is not None
     if bounded and (settles(anchor) or 0) > root.delay:
         # a guard that is later than its goal: the network itself knows one sample sooner
         anchor = Meet(left=anchor, right=Known(value=root))
-    pairs = not bounded or any(step.kind in ("arithmetic", "sum") for step in builder.parts.steps)
+    pairs = any(step.kind in ("arithmetic", "sum", "open", "open_until") for step in builder.parts.steps)
     return Plan(
         steps=tuple(builder.parts.steps),
         root=root,
@@ -49,10 +51,6 @@ def compile_formula(formula: f.Formula) -> Plan:
         pairs=pairs,
         reach=reach,
     )
-
-
-def _open(node: f.Term | f.Formula) -> bool:
-    return isinstance(getattr(node, "bounds", None), f.Bounds) and node.bounds.upper is None  # type: ignore[union-attr]
 
 
 def _reach(formula: f.Formula) -> int:
@@ -174,6 +172,8 @@ class Builder:
 
     def _temporal(self, node: f.Formula, negated: bool) -> Value:
         match node:
+            case f.Until(right=right) | f.Release(right=right) | f.Since(right=right) if only_now(node):
+                return self.formula(right, negated=negated)
             case f.Always(operand=operand, bounds=bounds):
                 return self.parts.ahead(dual("min", negated), self.formula(operand, negated=negated), bounds)
             case f.Eventually(operand=operand, bounds=bounds):

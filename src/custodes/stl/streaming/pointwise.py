@@ -37,7 +37,7 @@ class Both(Cell):
 
     def run(self, values: list[Array], clock: Clock) -> None:
         """Lane by lane."""
-        values[self.slot] = self.fold(values[self.source], values[self.other], self.out)
+        values[self.slot] = self.fold(values[self.source], values[self.other], out=self.out)
 
 
 @final
@@ -50,7 +50,7 @@ class Difference(Cell):
 
     def run(self, values: list[Array], clock: Clock) -> None:
         """Reversing one lane changes nothing."""
-        values[self.slot] = np.subtract(values[self.source], values[self.other][::-1], self.out)
+        values[self.slot] = np.subtract(values[self.source], values[self.other][::-1], out=self.out)
 
 
 @final
@@ -59,7 +59,7 @@ class Negate(Cell):
 
     def run(self, values: list[Array], clock: Clock) -> None:
         """Reversing one lane changes nothing."""
-        values[self.slot] = np.negative(values[self.source][::-1], self.out)
+        values[self.slot] = np.negative(values[self.source][::-1], out=self.out)
 
 
 @final

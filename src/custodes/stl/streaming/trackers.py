@@ -97,7 +97,7 @@ class FoldTracker(Tracker):
         """One operation while the window is open."""
         counts = self.counts(clock, self.first)
         if counts is not False:
-            self.fold(self.held, choose(counts, values[self.slot], NEUTRAL[self.which]), self.held)
+            self.fold(self.held, choose(counts, values[self.slot], NEUTRAL[self.which]), out=self.held)
 
     def bounds(self, clock: Clock, *, closed: bool) -> Bounds:
         """One side is known at once, the other when the window is over."""
@@ -130,8 +130,8 @@ class ClampTracker(Tracker):
         counts = self.counts(clock, self.first)
         if counts is not False:
             wanted = choose(counts, goal, NEUTRAL[self.anchor.most])
-            self.most(self.goal, self.least(self.guard, wanted), self.goal)
-        self.least(self.guard, choose(during, guard, -NEUTRAL[self.anchor.most]), self.guard)
+            self.most(self.goal, self.least(self.guard, wanted), out=self.goal)
+        self.least(self.guard, choose(during, guard, -NEUTRAL[self.anchor.most]), out=self.guard)
 
     def bounds(self, clock: Clock, *, closed: bool) -> Bounds:
         """What follows is between false and true; after the window it is false, for weak until true."""
