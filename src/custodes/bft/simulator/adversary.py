@@ -1,0 +1,289 @@
+"""The liars of a run: they share what they know, sign with their own keys only, and act whenever it may hurt."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, final
+
+from custodes.bft import statements
+from custodes.bft.messages import Block, Blocks, Fetch, Message, Proposal, Qc, Status, Tc, Timeout
+from custodes.bft.simulator.crafting import Crafter
+from custodes.bft.simulator.knowledge import Knowledge
+from custodes.bft.simulator.payloads import Liars
+from custodes.bft.simulator.scenario import Scenario
+from custodes.bft.team import Team
+
+_PATIENCE: Final = 6.0
+"""Longest time for which a liar holds back what it leads with, units."""
+_LONGEST_ANSWER: Final = 8
+"""Blocks in an answer to a request."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sending:
+    """A message that a liar sends."""
+
+    sender: int
+    """Liar whose connection carries it."""
+    receiver: int
+    """Honest replica."""
+    message: Message
+    """What."""
+    wait: float
+    """How long the liar holds it back, units."""
+
+
+@final
+class Adversary:
+    """Reacts to what any liar receives.
+
+    Args:
+        scenario: Who lies, and how.
+        team: The replicas.
+        crafter: Signs for the liars.
+        payloads: Makes payloads for blocks and columns.
+        rng: Every choice.
+    """
+
+    def __init__(
+        self, scenario: Scenario, team: Team, crafter: Crafter, payloads: Liars, rng: random.Random
+    ) -> None:
+        self._style = scenario.style
+        self._liars = scenario.liars
+        self._honest = tuple(index for index in range(scenario.n) if index not in scenario.liars)
+        self._team = team
+        self._craft = crafter
+        self._payloads = payloads
+        self._rng = rng
+        self.knowledge = Knowledge(team, crafter)
+        self._entered = 0
+        self._voted: set[int] = set()
+        self._gave_up: set[int] = set()
+        self._silent: dict[int, bool] = {}
+        self._out: list[Sending] = []
+
+    def start(self) -> list[Sending]:
+        """What the liars do first."""
+        self._advance()
+        return self._taken()
+
+    def receive(self, me: int, sender: int, message: Message) -> list[Sending]:
+        """What the liars do when one of them gets a message from an honest replica."""
+        if isinstance(message, Fetch):
+            self._answer(me, sender, message)
+            return self._taken()
+        if not self.knowledge.learn(message):
+            return self._taken()
+        match message:
+            case Proposal(block=block):
+                self._vote(block)
+            case Timeout(view=view):
+                self._give_up(view)
+        self._advance()
+        return self._taken()
+
+    def tick(self) -> list[Sending]:
+        """What the liars do now and then, unprompted."""
+        view = self.knowledge.view
+        if not self._quiet(view):
+            if self._may(self._style.lie):
+                self._lie(view + self._rng.choice((-1, 0, 0, 0, 1, 1000)))
+            if self._may(self._style.forge):
+                self._forge(view)
+            if self._may(self._style.replay) and self.knowledge.old:
+                self._send_some(self._rng.choice(self.knowledge.old))
+        return self._taken()
+
+    def submit(self, batch: int) -> list[Sending]:
+        """The liars' votes on a batch, different ones for different replicas if they equivocate."""
+        for liar in self._liars:
+            for column in self._payloads.columns(liar, batch, self._rng, two=self._may(self._style.equivocate)):
+                self.knowledge.learn(column)
+                self._send_some(column, sender=liar, all_of_them=not self._may(self._style.withhold))
+        return self._taken()
+
+    def _advance(self) -> None:
+        """Lead every view that can be entered now and has not been."""
+        while self._entered < self.knowledge.view:
+            self._entered = self.knowledge.view
+            leader = self._team.leader(self._entered)
+            if leader in self._liars and not self._quiet(self._entered):
+                self._lead(leader, self._entered)
+
+    def _lead(self, leader: int, view: int) -> None:
+        style, rng = self._style, self._rng
+        count = rng.choice((2, 2, 3)) if self._may(style.equivocate) else 1
+        blocks = [block for block in (self._block(leader, view) for _ in range(count)) if block is not None]
+        wait = rng.uniform(0.0, _PATIENCE) if rng.random() < 0.3 else 0.0
+        for receiver in self._honest:
+            if self._may(style.withhold * 0.5):
+                continue
+            both = rng.random() < 0.15
+            for block in blocks if both else rng.sample(blocks, min(1, len(blocks))):
+                self._send(leader, receiver, self._craft.proposal(leader, block), wait)
+        for block in blocks:
+            self.knowledge.learn_block(block)
+        for block in blocks:
+            self._vote(block, wait)
+
+    def _block(self, leader: int, view: int) -> Block | None:
+        """A block of a view on certificates that a replica may take, or (forging) on none that it may."""
+        chosen = self._basis(view)
+        if chosen is None:
+            return None
+        qc, tc = chosen
+        if self._may(self._style.forge * 0.5):
+            qc, tc = self._forged_basis(qc, tc)
+        parent = self.knowledge.blocks.get(qc.block)
+        height = 1 if parent is None else parent.height + 1
+        payload = self._payloads.payload(
+            self.ancestors(qc.block),
+            self.knowledge.columns,
+            self._rng,
+            wrong=self._may(self._style.wrong),
+            censor=self._may(self._style.censor),
+        )
+        return Block(
+            view=view, height=height, parent=qc.block, proposer=leader, qc=qc, tc=tc, payload=payload
+        )
+
+    def _basis(self, view: int) -> tuple[Qc, Tc | None] | None:
+        """Certificates to extend: the highest, or an old one with the timeout certificate that suits it best."""
+        knowledge = self.knowledge
+        newest = next(iter(knowledge.qcs.get(view - 1, {}).values()), None)
+        low = knowledge.lowest_tc(view - 1)
+        if low is None:
+            low = knowledge.tcs.get(view - 1)
+        if newest is not None and not (low is not None and self._may(self._style.stale)):
+            return newest, None
+        if low is None:
+            return None
+        old = [qc for qc in knowledge.known_qcs() if qc.view < view - 1]
+        if not old:
+            return None
+        if self._may(self._style.stale):
+            fitting = [qc for qc in old if qc.view >= low.high] or old
+            return (fitting[-1] if self._rng.random() < 0.6 else self._rng.choice(old)), low
+        return old[0], low
+
+    def _forged_basis(self, qc: Qc, tc: Tc | None) -> tuple[Qc, Tc | None]:
+        if tc is not None and self._rng.random() < 0.5:
+            return qc, self._craft.false_tc(self._rng, tc.view)
+        block = self.knowledge.blocks.get(qc.block)
+        return (qc if block is None else self._craft.false_qc(self._rng, block)), tc
+
+    def ancestors(self, name: bytes) -> list[Block]:
+        """The chain of blocks that ends in this one, oldest first, as far as the liars know it."""
+        chain = []
+        block = self.knowledge.blocks.get(name)
+        while block is not None:
+            chain.append(block)
+            block = self.knowledge.blocks.get(block.parent)
+        return chain[::-1]
+
+    def _vote(self, block: Block, wait: float = 0.0) -> None:
+        """Vote once per view, or for everything."""
+        view = block.view
+        if self._quiet(view) or (view in self._voted and not self._may(self._style.double_vote)):
+            return
+        self._voted.add(view)
+        for liar in self._liars:
+            vote = self._craft.vote(liar, block)
+            self.knowledge.learn(vote)
+            if not self._may(self._style.hoard):
+                self._send_some(vote, sender=liar, wait=wait, all_of_them=not self._may(self._style.withhold))
+
+    def _give_up(self, view: int) -> None:
+        if view in self._gave_up or self._quiet(view):
+            return
+        self._gave_up.add(view)
+        if self._may(self._style.lie):
+            self._lie(view)
+            return
+        best = next(qc for qc in self.knowledge.known_qcs() if qc.view < max(view, 1))
+        for liar in self._liars:
+            if not self._may(self._style.withhold):
+                tc = None if best.view == view - 1 else self.knowledge.tcs.get(view - 1)
+                self._send_all(liar, self._craft.timeout(liar, view, best, tc))
+
+    def _lie(self, view: int) -> None:
+        """Timeouts that know little, not the same for everybody."""
+        if view < 1:
+            return
+        known = [qc for qc in self.knowledge.known_qcs() if qc.view < view]
+        for liar in self._liars:
+            qc = known[-1] if self._rng.random() < 0.6 else self._rng.choice(known)
+            tc = None if qc.view == view - 1 else self.knowledge.tcs.get(view - 1)
+            self._send_some(self._craft.timeout(liar, view, qc, tc), sender=liar)
+
+    def _forge(self, view: int) -> None:
+        """One message that every honest replica must refuse."""
+        rng, liar = self._rng, self._rng.choice(self._liars)
+        block = next((self.knowledge.blocks[name] for name in reversed(self.knowledge.blocks)), None)
+        kind = rng.randrange(4)
+        if kind == 0 and self.knowledge.old:
+            message = self._craft.in_the_name_of(rng.choice(self._honest), rng.choice(self.knowledge.old))
+        elif kind == 1 and block is not None:
+            message = Status(high_qc=self._craft.false_qc(rng, block), tc=None)
+        elif kind == 2:
+            genesis = statements.genesis_qc(self._team)
+            message = Status(high_qc=genesis, tc=self._craft.false_tc(rng, view + rng.randrange(3)))
+        elif block is not None:
+            out_of_turn = Block(
+                view=view,
+                height=block.height,
+                parent=block.parent,
+                proposer=liar,
+                qc=block.qc,
+                tc=block.tc,
+                payload=block.payload,
+            )
+            message = self._craft.proposal(liar, out_of_turn)
+        else:
+            message = None
+        if message is not None:
+            self._send_some(message, sender=liar)
+
+    def _answer(self, me: int, sender: int, fetch: Fetch) -> None:
+        """Blocks that a replica asks for: sometimes none, sometimes others."""
+        if self._may(self._style.withhold) or self._quiet(self.knowledge.view):
+            return
+        chain = self.ancestors(fetch.block)[::-1]
+        wanted = [block for block in chain if block.height > fetch.floor][: min(fetch.limit, _LONGEST_ANSWER)]
+        if self._may(self._style.forge) and self.knowledge.blocks:
+            wanted = [self._rng.choice(list(self.knowledge.blocks.values()))]
+        if wanted:
+            self._send(me, sender, Blocks(blocks=tuple(wanted)), 0.0)
+
+    def _may(self, share: float) -> bool:
+        return share > 0.0 and self._rng.random() < share
+
+    def _quiet(self, view: int) -> bool:
+        if view not in self._silent:
+            self._silent[view] = self._may(self._style.silent)
+        return self._silent[view]
+
+    def _send(self, sender: int, receiver: int, message: Message, wait: float) -> None:
+        self._out.append(Sending(sender=sender, receiver=receiver, message=message, wait=wait))
+
+    def _send_all(self, sender: int, message: Message, wait: float = 0.0) -> None:
+        for receiver in self._honest:
+            self._send(sender, receiver, message, wait)
+
+    def _send_some(
+        self, message: Message, *, sender: int | None = None, wait: float = 0.0, all_of_them: bool = False
+    ) -> None:
+        chosen: Sequence[int] = self._honest
+        if not all_of_them:
+            chosen = self._rng.sample(self._honest, self._rng.randrange(1, len(self._honest) + 1))
+        carrier = self._rng.choice(self._liars) if sender is None else sender
+        for receiver in chosen:
+            self._send(carrier, receiver, message, wait)
+
+    def _taken(self) -> list[Sending]:
+        out, self._out = self._out, []
+        return out
+
