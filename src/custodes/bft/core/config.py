@@ -52,15 +52,7 @@ class ReplicaConfig:
         for name in ("timeout", "heartbeat_delay", "fetch_delay"):
             if not getattr(self, name) > 0.0:
                 raise ValueError(f"{name} must be more than 0 seconds, not {getattr(self, name)}")
-        for name in (
-            "fetch_batch",
-            "orphans",
-            "orphan_bytes",
-            "history",
-            "vote_window",
-            "uncommitted_views",
-            "answers",
-        ):
+        for name in ("fetch_batch", "orphans", "orphan_bytes", "history", "vote_window", "uncommitted", "answers"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
         if not 0 <= self.backoff_cap <= 20:
