@@ -14,7 +14,6 @@ from typing import Any, final
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
 from custodes.stl.batched.windows import wants_gradient
@@ -22,7 +21,7 @@ from custodes.stl.batched.windows import wants_gradient
 
 @final
 class _Greatest(torch.autograd.Function):
-    """logaddexp(beta a, beta b) / beta, whose gradient is finite also where both are the same infinity."""
+    """logaddexp(beta a, beta b) / beta, whose gradients are finite also where both are the same infinity."""
 
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor, beta: float) -> Tensor:
@@ -31,7 +30,6 @@ class _Greatest(torch.autograd.Function):
         return torch.logaddexp(a * beta, b * beta) / beta
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         a, b = ctx.saved_tensors
         distance = torch.nan_to_num((a - b) * ctx.beta, nan=0.0)

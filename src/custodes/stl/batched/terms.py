@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -111,7 +112,7 @@ def _quotient(left: Pair, right: Pair, scope: Scope, what: str) -> Pair:
 
 
 def _scaled(value: Pair, by: Tensor, how: Callable[[Tensor, Tensor], Tensor]) -> Pair:
-    """Bounds times or over a number that is not zero. (Infinite ends apart: in a gradient, 0 times inf is NaN.)"""
+    """Bounds times or over a number that is not zero; infinite ends apart, as 0 times inf is NaN in a gradient."""
     one, other = (
         torch.where(end.isinf(), end * by.detach().sign(), how(end.masked_fill(end.isinf(), 0.0), by)) for end in value
     )
@@ -121,7 +122,7 @@ def _scaled(value: Pair, by: Tensor, how: Callable[[Tensor, Tensor], Tensor]) ->
 def _finite(pair: Pair, what: str, scope: Scope) -> Pair:
     """Refuse or forget computed values that are known and not finite."""
     if pair.known:
-        if bool(pair.low.detach().sum().isfinite()):
+        if math.isfinite(pair.low.detach().sum().item()):
             return pair
         bad = ~pair.low.isfinite()
     else:

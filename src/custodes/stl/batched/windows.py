@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 LARGEST_FLOAT32_INDEX = 2**24
-"""Up to here float32 counts without gaps. (Indices travel as floats: torch chooses between integers four times slower.)"""
+"""Up to here float32 counts without gaps. Indices travel as floats, since torch chooses among integers more slowly."""
 
 
 def padded(x: Tensor, lower: int, upper: int, *, ahead: bool, fill: float, held: bool = False) -> Tensor:

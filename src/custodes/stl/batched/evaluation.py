@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import final
 
 import torch
 from torch import Tensor
@@ -64,21 +66,46 @@ def evaluate(
             refused; for impossible lengths; for a division by zero where NaN is refused; for bounds with units.
     """
     _check_choices(end, nan, smooth)
-    check_causal(formula)
-    traces = checked(signals, names_of(formula), lengths)
+    facts = _facts(formula, end)
+    traces = checked(signals, facts.names, lengths)
     algebra = Exact() if smooth is None else Smooth(smooth)
     rows = max(1, BLOCK_BYTES // (traces.samples * traces.dtype.itemsize))
     if traces.device.type != "cpu":
         rows = traces.traces
-    extra = extension.extra_samples(formula, end)
-    sure = warmup(formula), horizon(formula) if end in ("truncate", "hold") else 0
     parts = []
     for first in range(0, traces.traces, rows):
         block = _block(traces, first, rows)
         outside = None if block.lengths is None else extension.behind_the_end(block.lengths, traces.samples)
-        scope = _scope(block, outside, None if traces.single else first, extra, end, nan, algebra)
-        parts.append(_result(evaluate_formula(formula, scope), block, outside, *sure))
+        scope = _scope(block, outside, None if traces.single else first, facts.extra, end, nan, algebra)
+        parts.append(_result(evaluate_formula(formula, scope), block, outside, facts))
     return joined(parts, single=traces.single)
+
+
+@final
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Facts:
+    """What a formula asks of its traces."""
+
+    names: tuple[str, ...]
+    """Signals that it reads."""
+    ready: int
+    """First sample past the warm-up."""
+    ahead: int | None
+    """So many samples after a valid one belong to the trace; None: no sample is valid."""
+    extra: int
+    """Samples behind the end to be evaluated."""
+
+
+@lru_cache(maxsize=1024)
+def _facts(formula: f.Formula, end: End) -> _Facts:
+    """Read once per formula: for a short trace it would cost as much as the evaluation."""
+    check_causal(formula)
+    return _Facts(
+        names=names_of(formula),
+        ready=warmup(formula),
+        ahead=horizon(formula) if end in ("truncate", "hold") else 0,
+        extra=extension.extra_samples(formula, end),
+    )
 
 
 def _check_choices(end: str, nan: str, smooth: float | None) -> None:
@@ -124,8 +151,8 @@ def _scope(
 
 
 def _known(name: str, x: Tensor, first: int | None, nan: Nan) -> Pair:
-    """A signal's bounds: refuse infinities, and refuse or mask NaN. (A finite sum needs no closer look.)"""
-    if bool(x.detach().sum().isfinite()):
+    """Bounds of a signal: infinities are refused, and NaN refused or masked; a finite sum needs no closer look."""
+    if math.isfinite(x.detach().sum().item()):
         return point(x)
     bad = x.isinf() if nan == "mask" else ~x.isfinite()
     if bool(bad.any()):
@@ -140,24 +167,23 @@ def _known(name: str, x: Tensor, first: int | None, nan: Nan) -> Pair:
     return unknown_where(missing, point(x)) if bool(missing.any()) else point(x)
 
 
-def _result(bounds: Pair, block: Traces, outside: Tensor | None, ready: int, ahead: int | None) -> Robustness:
+def _result(bounds: Pair, block: Traces, outside: Tensor | None, facts: _Facts) -> Robustness:
     """Cut the continuation off, and say which samples are sure.
 
     Args:
         bounds: Robustness, [traces, samples and more].
         block: What it was evaluated on.
         outside: Behind the ends of ragged traces.
-        ready: First sample past the warm-up.
-        ahead: So many samples after a valid one belong to the trace; None: no sample is valid.
+        facts: What the formula asks for.
     """
-    samples = block.samples
+    samples, ready, ahead = block.samples, facts.ready, facts.ahead
     low, high = (x[:, :samples] for x in bounds)
     valid = torch.zeros(low.shape, dtype=torch.bool, device=low.device)
     last = samples if ahead is None else samples - ahead
     if ahead is not None and ready < last:
         sure = low[:, ready:last].detach()
         # On a CPU a sum is much cheaper than a test of every sample; elsewhere it would wait for the device.
-        whole = sure.device.type == "cpu" and bool(sure.sum().isfinite())
+        whole = sure.device.type == "cpu" and math.isfinite(sure.sum().item())
         valid[:, ready:last] = True if whole else sure.isfinite()
         if not bounds.known:
             valid &= low == high
