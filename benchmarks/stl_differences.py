@@ -67,8 +67,8 @@ ROWS = (
     Row(what="chained comparison", peer="sentil", theirs="0.1 < x < 0.3", ours="0.1 < x < 0.3", trace=FALLING),
     Row(what="minus before a name", peer="rtamt", theirs="-x > 0", ours="-x > 0", trace=FALLING),
     Row(what="division of a name", peer="rtamt", theirs="x/2.5 > 0", ours="x/2.5 > 0", trace=FALLING),
-    Row(what="a bound without end", peer="rtamt", theirs="always[2,inf](x > 0)", ours="always[2,inf](x > 0)", trace=FALLING),
-    Row(what="a bare name is its value there", peer="rtamt", theirs="always[0,1](x)", ours="always[0,1](x)", trace=FALLING),
+    Row(what="a bound without end", peer="rtamt", theirs="G[2,inf](x > 0)", ours="G[2,inf](x > 0)", trace=FALLING),
+    Row(what="a bare name", peer="rtamt", theirs="always[0,1](x)", ours="always[0,1](x)", trace=FALLING),
     Row(
         what="a trace of one sample",
         peer="rtamt",

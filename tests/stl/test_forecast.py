@@ -152,7 +152,7 @@ def test_bad_requests_are_refused() -> None:
     ) -> Calibration:
         return calibrate_direct(parse(text), names, values[:count], predictor, observed=observed, delta=delta, at=at)
 
-    with pytest.raises(StlError, match="18 calibration trajectories are too few .* at least 19 whole"):
+    with pytest.raises(StlError, match=r"18 calibration trajectories are too few .* at least 19 whole"):
         calibrate(count=18)
     with pytest.raises(StlError, match="no signal y"):
         calibrate("always[0,20](y < 2.5)")

@@ -11,7 +11,7 @@ from statistics import median
 from typing import Any, Final, final
 
 from custodes.stl.bench.environments import ENVIRONMENTS, interpreter
-from custodes.stl.bench.worker import Worker, WorkerError
+from custodes.stl.bench.worker import Worker, WorkerEndedError, WorkerError
 
 FORMULAS: Final[Mapping[str, str]] = {
     "phi1": "always[0,50]((x < 0.5) -> eventually[0,10](y > 0.2))",
@@ -30,7 +30,9 @@ MEMORY_BATCH: Final = 1024
 MEMORY_LENGTHS: Final = (250, 500, 1000, 2000)
 FULL: Final = 80
 """Steps that fill the windows of phi1."""
-NO_ONLINE: Final = {"stlcgpp": "has no streaming monitor", "custodes32": "streams are float64"}
+NO_ONLINE: Final = {"stlcgpp": "has no streaming monitor", "custodes64": "streams are float64 anyway"}
+PRECISION: Final = {"custodes": "float32", "sentil": "float64", "rtamt": "float64", "stlcgpp": "float32"}
+"""Of whole traces; streams are float64 in every engine."""
 
 
 def run_bench(*, rounds: int = 5, seconds: float = 0.5, peers: bool = True) -> dict[str, Any]:
@@ -44,12 +46,14 @@ def run_bench(*, rounds: int = 5, seconds: float = 0.5, peers: bool = True) -> d
     Returns:
         offline: `{phi1|phi2: {engine: {batch: samples per second}}}`, whole robustness traces, T = 1,000. An engine
         that is missing or failed has null for every batch, and its reason in `missing` or `failed`.
-        offline_float32: the same for custodes on float32. online: `{phi: {engine: us per sample}}`, one stream.
-        fleet: `{streams: us per stream and sample}` and fleet_window `{window: us}` at 1,024 streams.
-        memory: `{T: bytes}`, growth of the peak at batch 1,024 on phi1, float64. agreement: `{phi: {engine: largest
-        difference from custodes}}` on samples with a whole future (phi2 of stlcg++ has an inclusive guard: null).
+        `precision` says which engine computes in what: custodes here in float32, as in training, and in float64,
+        as sentil and rtamt do, under offline_float64 and ratios_float64. ratios: `{phi: {peer: how many times as
+        fast custodes is at batch 64}}`. online: `{phi: {engine: us per sample}}`, one stream. fleet: `{streams: us
+        per stream and sample}` and fleet_window `{window: us}` at 1,024 streams. memory: `{T: bytes}`, growth of the
+        peak at batch 1,024 on phi1. agreement: `{phi: {engine: largest difference from custodes in float64}}` on
+        samples with a whole future (null for phi2 of stlcg++, whose guard is inclusive).
     """
-    names = ("custodes", *(ENVIRONMENTS if peers else ()), "custodes32")
+    names = ("custodes", *(ENVIRONMENTS if peers else ()), "custodes64")
     board = _Board(rounds, seconds)
     with ExitStack() as stack:
         workers = board.start(names, stack)
@@ -94,10 +98,11 @@ class _Board:
             return None
         try:
             return worker.ask(kind, **job)
-        except WorkerError as error:
+        except WorkerEndedError as error:
             self._failed[name] = str(error)
-            print(f"{name}: {error}", file=sys.stderr)  # noqa: T201 - progress
-            return None
+        except WorkerError as error:
+            self._failed[f"{name}, {kind} {job.get('formula', '')}".strip()] = str(error)
+        return None
 
     def compare(self, workers: Mapping[str, Worker]) -> None:
         """Who is measured computes the same thing: the largest difference of the first trace's robustness."""
@@ -107,7 +112,7 @@ class _Board:
                 for name, worker in workers.items()
                 if (answer := self._ask(name, worker, "values", formula=text, length=LENGTH)) is not None
             }
-            ours = found.get("custodes")
+            ours = found.get("custodes64")
             for name, values in found.items():
                 inclusive = name == "stlcgpp" and phi == "phi2"
                 whole = range(LENGTH - WHOLE[phi])
@@ -160,15 +165,17 @@ class _Board:
 
     def result(self, names: tuple[str, ...]) -> dict[str, Any]:
         """One object, as `run_bench` says."""
-        public = [name for name in names if name != "custodes32"]
+        public = [name for name in names if name != "custodes64"]
         return {
             "offline": {phi: {name: self._offline(name, phi) for name in public} for phi in FORMULAS},
-            "offline_float32": {phi: {"custodes": self._offline("custodes32", phi)} for phi in FORMULAS},
+            "offline_float64": {phi: {"custodes": self._offline("custodes64", phi)} for phi in FORMULAS},
+            "precision": dict(PRECISION),
             "online": {phi: {name: self._online(name, phi) for name in public} for phi in FORMULAS},
             "fleet": {streams: _middle(costs) for streams, costs in self._fleet.items()},
             "fleet_window": {window: _middle(costs) for window, costs in self._window.items()},
             "memory": self._memory,
-            "ratios": {phi: self._ratios(phi, public) for phi in FORMULAS},
+            "ratios": {phi: self._ratios("custodes", phi, public) for phi in FORMULAS},
+            "ratios_float64": {phi: self._ratios("custodes64", phi, public) for phi in FORMULAS},
             "agreement": self._agreement,
             "formulas": dict(FORMULAS),
             "length": LENGTH,
@@ -178,6 +185,7 @@ class _Board:
             "statistic": "median over the rounds",
             "versions": self._versions,
             "missing": self._missing,
+            "no_online": {name: NO_ONLINE[name] for name in public if name in NO_ONLINE},
             "failed": self._failed,
         }
 
@@ -188,9 +196,9 @@ class _Board:
         speed = _middle(self._speeds.get((name, phi, "online"), []))
         return None if speed is None else 1e6 / speed
 
-    def _ratios(self, phi: str, names: list[str]) -> dict[str, float | None]:
+    def _ratios(self, ours_is: str, phi: str, names: list[str]) -> dict[str, float | None]:
         """How many times as fast as each peer custodes is at batch 64."""
-        ours = self._offline("custodes", phi)["64"]
+        ours = self._offline(ours_is, phi)["64"]
         theirs = {name: self._offline(name, phi)["64"] for name in names if name != "custodes"}
         return {name: None if ours is None or speed is None else ours / speed for name, speed in theirs.items()}
 

@@ -23,6 +23,10 @@ class WorkerError(Exception):
     """An engine that is installed did not do its work; the message is one line."""
 
 
+class WorkerEndedError(WorkerError):
+    """And will do no other."""
+
+
 @final
 class Worker:
     """One engine in a process of its own."""
@@ -49,7 +53,8 @@ class Worker:
         """Do one job and wait for it.
 
         Raises:
-            WorkerError: The process ended, or took far too long.
+            WorkerError: The engine failed at this job.
+            WorkerEndedError: The process ended, or took far too long.
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -57,14 +62,16 @@ class Worker:
             self._process.stdin.write(json.dumps({"kind": kind, **job}) + "\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            raise WorkerError(self._last_words()) from None
+            raise WorkerEndedError(self._last_words()) from None
         patience = float(job.get("seconds", 0.0)) + PATIENCE
         if not select.select([self._process.stdout], [], [], patience)[0]:
-            raise WorkerError(f"no answer within {patience:.0f} s")
+            raise WorkerEndedError(f"no answer within {patience:.0f} s")
         line = self._process.stdout.readline()
         if not line:
-            raise WorkerError(self._last_words())
+            raise WorkerEndedError(self._last_words())
         answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise WorkerError(answer["error"])
         return answer
 
     def _last_words(self) -> str:

@@ -19,11 +19,11 @@ Work = list[tuple[Callable[[], object], int]]
 
 
 class Custodes:
-    """The batched evaluator, the monitor of one stream, and the fleet."""
+    """The batched evaluator on float32, the type of training; the monitor of one stream and the fleet on float64."""
 
     name = "custodes"
 
-    def __init__(self, dtype: torch.dtype = torch.float64) -> None:
+    def __init__(self, dtype: torch.dtype = torch.float32) -> None:
         torch.set_num_threads(1)
         self.dtype = dtype
 
@@ -51,7 +51,7 @@ class Custodes:
 
         def feed() -> None:
             for sample in samples:
-                monitor.step(sample)
+                monitor.update(sample)
 
         return [(feed, len(samples))]
 

@@ -72,7 +72,11 @@ def main(adapter: str) -> None:
     os.dup2(2, 1)  # Whatever a library prints goes to standard error.
     engine = importlib.import_module(adapter).engine()
     for line in sys.stdin:
-        out.write(json.dumps(answer(engine, json.loads(line))) + "\n")
+        try:
+            said = answer(engine, json.loads(line))
+        except Exception as error:  # One job of one engine: the others go on, and the report names it.
+            said = {"error": " ".join(f"{type(error).__name__}: {error}".split())}
+        out.write(json.dumps(said) + "\n")
 
 
 if __name__ == "__main__":

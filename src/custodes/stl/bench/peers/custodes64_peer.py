@@ -1,4 +1,4 @@
-"""custodes on float32, the type that training uses; the peers compute in float64."""
+"""custodes on float64, the type that sentil and rtamt compute in."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ from custodes.stl.bench.peers.custodes_peer import Custodes
 
 def engine() -> Custodes:
     """For the driver."""
-    return Custodes(torch.float32)
+    return Custodes(torch.float64)
