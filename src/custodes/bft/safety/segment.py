@@ -101,14 +101,14 @@ def scan(data: bytes, where: str) -> Scan:
         entries.append(entry)
         durable = max(durable, synced)
         at, expected, seal = at + RECORD.size + len(entry.body), expected + 1, own
-    rest = data[at:].rstrip(b"\0")
+    rest = data[at:]
     return Scan(
         log_id=log_id,
         entries=tuple(entries),
         last=expected - 1,
         seal=seal,
         end=at,
-        broken=bool(rest),
+        broken=bool(rest.strip(b"\0")),
         durable=max(durable, _durable_after(rest, log_id)),
     )
 
