@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 from custodes.bft import statements
@@ -28,6 +29,7 @@ from custodes.bft.core.events import (
 )
 from custodes.bft.core.replica import Replica
 from custodes.bft.crypto import KeyedHashCrypto, KeyedHashSigner
+from custodes.bft.evidence import Proof
 from custodes.bft.messages import NO_TC, Block, Message, Proposal, Qc, Tc, Timeout, Vote
 from custodes.bft.safety import SafetyRules
 from custodes.bft.safety.records import Record, SnapshotRecord
@@ -106,12 +108,12 @@ class Pump:
         self.logs = [ListLog() for _ in range(n)]
         self.delay = 0.01
         self.now = 0.0
-        self.lose: Callable[[int, int, Message], bool] = lambda sender, receiver, message: False
+        self.lose: Callable[[int, int, Message | Proof], bool] = lambda sender, receiver, message: False
         self.silent = set(silent)
         self.delivered: list[list[Deliver]] = [[] for _ in range(n)]
         self.reports: list[Report] = []
         self.refused: list[tuple[int, Refused]] = []
-        self.sent: list[tuple[int, Message]] = []
+        self.sent: list[tuple[int, Message | Proof]] = []
         self.trace: list[tuple[float, int, Action]] = []
         self._queue: list[tuple[float, int, int, Event]] = []
         self._order = 0
@@ -190,7 +192,7 @@ class Pump:
 
     def check_certificate(self, each: Deliver) -> None:
         path = [each.block, *each.descendants]
-        for parent, child in zip(path, path[1:], strict=False):
+        for parent, child in pairwise(path):
             assert child.parent == statements.block_id(self.team, parent) == child.qc.block
         assert path[-1].view == path[-2].view + 1
         assert each.qc.block == statements.block_id(self.team, path[-1])
@@ -220,7 +222,7 @@ class Pump:
             self.safeties[index].sync()
             self._push(self.now + 0.004, index, Synced())
 
-    def _post(self, sender: int, to: int, message: Message) -> None:
+    def _post(self, sender: int, to: int, message: Message | Proof) -> None:
         if sender not in self.silent and to not in self.silent and not self.lose(sender, to, message):
             self._push(self.now + self.delay, to, Received(sender=sender, message=message))
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from custodes.bft.messages import Message, Proposal, Timeout, Vote
+from custodes.bft.evidence import Proof
+from custodes.bft.messages import Fetch, Message, Proposal, Timeout, Vote
 from tests.bft.core.pump import Numbers, Pump
 
 
@@ -55,13 +56,13 @@ def test_lost_timeout_certificate_does_not_wedge() -> None:
 
 
 def test_everything_lost_for_a_while() -> None:
-    pump = Pump()
+    pump = Pump(backoff_cap=2)
     pump.run(0.5)
     pump.lose = lambda sender, to, message: True
     pump.run(20.0)
     before = pump.heights()
     pump.lose = lambda sender, to, message: False
-    pump.run((4 + 3) * (16.0 + 0.02))
+    pump.run((4 + 3) * (4.0 + 0.02))
     pump.check()
     assert all(after > first + 20 for after, first in zip(pump.heights(), before, strict=True))
 
@@ -103,8 +104,6 @@ def test_replica_far_behind_catches_up_in_legs() -> None:
 
 
 def test_fetch_turns_to_another_signer_when_one_is_silent() -> None:
-    from custodes.bft.messages import Fetch
-
     pump = Pump()
     pump.lose = lambda sender, to, message: to == 3 or (isinstance(message, Fetch) and to == 0)
     pump.run(3.0)
@@ -116,7 +115,7 @@ def test_fetch_turns_to_another_signer_when_one_is_silent() -> None:
 
 def test_lost_proposals_are_fetched_and_committed_in_order() -> None:
     # Replica 3 gets no proposal of every second view; the ancestors come late and out of order.
-    def lose(sender: int, to: int, message: Message) -> bool:
+    def lose(sender: int, to: int, message: Message | Proof) -> bool:
         return to == 3 and isinstance(message, Proposal) and message.block.view % 2 == 0
 
     pump = Pump()

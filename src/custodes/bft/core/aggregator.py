@@ -74,7 +74,7 @@ class VoteBook:
         record = self._views.get(view)
         return record is not None and voter in record.groups.get(key, ())
 
-    def add(self, vote: Vote, *, own: bool = False) -> Qc | None | str:
+    def add(self, vote: Vote, *, own: bool = False) -> Qc | str | None:
         """Takes a vote; returns the certificate that it completes, None, or why its sender is at fault."""
         if not self._floor <= vote.view <= self._top:
             return None
@@ -91,7 +91,7 @@ class VoteBook:
             return None
         return self._count(record, vote, key, seen, own)
 
-    def _count(self, record: _ViewVotes, vote: Vote, key: Key, seen: list[Vote] | None, own: bool) -> Qc | None | str:
+    def _count(self, record: _ViewVotes, vote: Vote, key: Key, seen: list[Vote] | None, own: bool) -> Qc | str | None:
         statement = record.statements.get(key)
         if statement is None:
             statement = statements.statement_of_vote(self._team, vote)

@@ -115,7 +115,8 @@ def proofs(path: list[Block], qc: Qc) -> list[tuple[tuple[Block, ...], Qc]]:
         qc: Certificate of the last one.
 
     Returns:
-        For each block but the last: (its descendants up to the end of the first pair, the certificate of the last of them).
+        For each block but the last: (its descendants up to the end of the first pair, the certificate of the last of
+        them).
     """
     result: list[tuple[tuple[Block, ...], Qc]] = []
     end = len(path) - 1

@@ -1,8 +1,8 @@
 """What a replica knows of the chain: blocks, the highest certificate, what is committed, what has to be fetched.
 
-Commit rule (two-chain): a certificate of block b' in view v + 1 whose parent b is of view v commits b and its ancestors,
-oldest first. Every block that enters the tree brings the certificate of its parent, so a replica that catches up commits
-by the same rule, block by block, from the blocks alone.
+Commit rule (two-chain): a certificate of block b' in view v + 1 whose parent b is of view v commits b and its
+ancestors, oldest first. Every block that enters the tree brings the certificate of its parent, so a replica that
+catches up commits by the same rule, block by block, from the blocks alone.
 
 Why what is fetched needs no signature check: its identifier is named by a verified certificate, or by a block so named,
 and covers the digests of the certificates inside; a quorum voted for it, so an honest replica has checked them.

@@ -14,7 +14,7 @@ class ReplicaConfig:
     index: int
     """This replica, 0 to n - 1."""
     timeout: float = 1.0
-    """How long a view may last, seconds; should exceed six message delays."""
+    """How long a view may last, seconds; ten message delays and twice what a leader waits, or more (see `pacemaker`)."""
     backoff_cap: int = 4
     """The time of a view doubles with each view that fails, up to timeout * 2 ** backoff_cap, and returns to `timeout`
     when a block is committed."""
@@ -41,10 +41,10 @@ class ReplicaConfig:
     answer_bytes: int = 8 * 2**20
     """Most payload bytes in one answer of more than one block."""
     answers: int = 32
-    """Requests for blocks answered per peer in one view or period of `timeout`."""
+    """Requests for blocks answered per peer within `timeout` seconds."""
     deferred: bool = False
-    """Make records durable outside `step`: the core returns `Sync`, the driver calls `SafetyRules.sync` (in a thread, if it
-    likes) and feeds `Synced`; nothing is signed before. Off: `step` itself syncs, once for all that it signs."""
+    """Make records durable outside `step`: the core returns `Sync`, the driver calls `SafetyRules.sync` (in a thread,
+    if it likes) and feeds `Synced`; nothing is signed before. Off: `step` itself syncs, once for all that it signs."""
 
     def __post_init__(self) -> None:
         if self.index < 0:

@@ -1,7 +1,7 @@
 """The way to signatures: everything that one step wants signed is made durable at once.
 
-The desk decides nothing: `SafetyRules` says what may be signed. It only gathers the tickets of a step (a leader's proposal
-and its own vote for it, say), so that one sync serves them all, inside the step or, deferred, outside.
+The desk decides nothing: `SafetyRules` says what may be signed. It only gathers the tickets of a step (a leader's
+proposal and its own vote for it, say), so that one sync serves them all, inside the step or, deferred, outside.
 """
 
 from __future__ import annotations

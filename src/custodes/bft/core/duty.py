@@ -7,28 +7,29 @@ Rules
 - Every agent signs one column per batch and sends it to everyone. A ballot needs n - f columns (honest agents provide
   so many, and with fewer the promises of the vote rule fail); one that is missing counts as Allow. The leader waits for
   all n, but no longer than `column_delay` after the (n - f)-th has arrived.
-- A replica does not vote for a block that leaves out a column which fits the block's items and which the replica has held
-  for longer than `inclusion_delay`. Any column of the agent will do: if it signed two, that is a proof against it.
+- A replica does not vote for a block that leaves out a column which fits the block's items and which the replica has
+  held for longer than `inclusion_delay`. Any column of the agent will do: if it signed two, that is a proof against
+  it.
 - A replica forwards each column of an undecided batch to everyone once it has held it for a quarter of
-  `inclusion_delay`, sends its own again every `inclusion_delay`, and, when it refuses a block, forwards at once what the
-  block left out.
+  `inclusion_delay`, sends its own again every `inclusion_delay`, and, when it refuses a block, forwards at once what
+  the block left out.
 
 Why the duty costs no liveness
 ------------------------------
-Let D be the longest delay of a message after the network has healed, and `inclusion_delay` >= 4 D. If an honest replica
-that receives a block at time t refuses it for a column that it has held since before t - inclusion_delay, it had forwarded
-this column before t - inclusion_delay / 2 (a quarter to be due, a quarter until the timer), so an honest leader had it
-before t - inclusion_delay / 2 + D <= t - D, and thus before it made the block: an honest leader is not refused. If the
-delay was set too small for the network, or forwards were lost before it healed, each refusal itself brings the columns to
-every later leader within D, long before the view ends: a column costs one view at most, there are at most n per batch, and
-only liars send theirs to some and not to others.
+Let D be the longest delay of a message after the network has healed, and `inclusion_delay` >= 4 D. If an honest
+replica that receives a block at time t refuses it for a column that it has held since before t - inclusion_delay, it
+had forwarded this column before t - inclusion_delay / 2 (a quarter to be due, a quarter until the timer), so an honest
+leader had it before t - inclusion_delay / 2 + D <= t - D, and thus before it made the block: an honest leader is not
+refused. If the delay was set too small for the network, or forwards were lost before it healed, each refusal itself
+brings the columns to every later leader within D, long before the view ends: a column costs one view at most, there
+are at most n per batch, and only liars send theirs to some and not to others.
 
 Censoring a batch as a whole gains a leader one view: the next honest one proposes it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
@@ -81,7 +82,7 @@ class DutyConfig:
 @final
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BatchVotes:
-    """What the local agent submits: its votes on a batch. All honest agents cut the same events into the same batches."""
+    """What the local agent submits: its votes on a batch. All honest agents cut events into the same batches."""
 
     batch: int
     """Number of the batch."""
@@ -103,13 +104,22 @@ class InclusionDuty(Application):
         config: Delays and limits.
         verifier: Checks columns; knows the team.
         next_batch: First batch that was not decided when the application was at `Start.applied`.
+        lookup: See `Application.lookup`; where committed blocks are stored, if they are.
     """
 
-    def __init__(self, config: DutyConfig, verifier: Verifier, *, next_batch: int = 0) -> None:
+    def __init__(
+        self,
+        config: DutyConfig,
+        verifier: Verifier,
+        *,
+        next_batch: int = 0,
+        lookup: Callable[[bytes], Block | None] | None = None,
+    ) -> None:
         self._config = config
         self._verifier = verifier
         self._team = verifier.team
         self._next = next_batch
+        self._lookup = lookup
         self._items: dict[int, tuple[Items, bytes]] = {}
         self._book = ColumnBook(config.window, verifier.team.n)
         self._ticking = False
@@ -230,6 +240,10 @@ class InclusionDuty(Application):
         due = self._book.due(self._config.resent, now, quarter, self._config.inclusion_delay, self._desk.index)
         actions: list[Action] = [Broadcast(message=column) for column in due]
         return actions + self._tick()
+
+    def lookup(self, block: bytes) -> Block | None:
+        """See `Application.lookup`."""
+        return None if self._lookup is None else self._lookup(block)
 
     def _after(self, chain: Sequence[Block]) -> int:
         return self._next + sum(block.payload[0] for block in chain if block.payload)

@@ -110,24 +110,21 @@ class Engine:
         if isinstance(result, Qc):
             # Its signatures are known to be good; this makes the verifier remember the whole.
             self._verifier.qc_fault(result)
-            self.take_qc(result)
+            self.take_certificates(result, None)
             return None
         return result
 
-    def take_qc(self, qc: Qc) -> None:
-        """Takes a verified quorum certificate."""
+    def take_certificates(self, qc: Qc, tc: Tc | None) -> None:
+        """Takes verified certificates: a Qc, and a Tc that demands no higher one, if there is one."""
         commits = self.chain.commits
         higher = self.chain.certify(qc)
         self._progress(commits)
-        if higher and qc.view >= self.pacemaker.view:
+        if tc is not None and tc.view >= self.pacemaker.view:
+            self._enter(tc.view + 1, tc)
+        elif higher and qc.view >= self.pacemaker.view:
             self._enter(qc.view + 1, None)
         elif higher:
             self.propose()
-
-    def take_tc(self, tc: Tc) -> None:
-        """Takes a verified timeout certificate; a Qc at least as high as it demands has been taken before."""
-        if tc.view >= self.pacemaker.view:
-            self._enter(tc.view + 1, tc)
 
     def take_timeout(self, timeout: Timeout) -> None:
         """Counts a verified timeout of the current view."""
@@ -137,7 +134,7 @@ class Engine:
             self._give_up()
         if tc is not None:
             self._verifier.tc_fault(tc)
-            self.take_tc(tc)
+            self.take_certificates(self.chain.high_qc, tc)
 
     def take_proposal(self, name: bytes, block: Block) -> None:
         """Takes a verified proposal whose certificates have been taken before."""
@@ -176,21 +173,20 @@ class Engine:
             return
         self.take_proposal(statements.block_id(self._team, block), block)
 
-    def late(self) -> bool:
-        """Handles the view's timer; True when the whole time of the view is over."""
+    def late(self) -> None:
+        """Handles the view's timer."""
         pacemaker = self.pacemaker
         if not self._busy():
             self._armed = False
-            return False
+            return
         if not pacemaker.nudged:
             pacemaker.nudged = True
             if self._candidate is None:
                 self._out.send(self._team.leader(pacemaker.view), self.status())
             self._out.timer(Timer.VIEW, pacemaker.view, pacemaker.period * (1.0 - NUDGE))
-            return False
+            return
         self._give_up()
         self._out.timer(Timer.VIEW, pacemaker.view, self._config.timeout)
-        return True
 
     def status(self) -> Status:
         """The certificates that this replica stands on."""
@@ -227,7 +223,7 @@ class Engine:
         self._desk.vote(block)
 
     def _give_up(self) -> None:
-        """Broadcasts the timeout of the current view, the same one each time; a replica that may not sign helps others."""
+        """Broadcasts the timeout of the current view, the same one each time; who may not sign helps others."""
         if self._timeout is not None:
             self._out.broadcast(self._timeout)
         elif self._desk.timeout(self.pacemaker.view, self.chain.high_qc, self._standing()) is None:

@@ -1,8 +1,8 @@
 """What goes into `Replica.step` and what comes out of it: nothing else passes between the core and the world.
 
 The core has no clock, no socket, no thread and no randomness. A driver (the simulator, the TCP process) feeds events
-in one at a time with its own clock reading and carries the returned actions out in their order. A driver may lose, delay,
-double or reorder messages; it must not alter the order of `Deliver` actions nor invent the sender of a message:
+in one at a time with its own clock reading and carries the returned actions out in their order. A driver may lose,
+delay, double or reorder messages; it must not alter the order of `Deliver` actions nor invent the sender of a message:
 `sender` is what the transport authenticated, never a field of the message.
 """
 
@@ -154,7 +154,7 @@ class Refused:
 @final
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sync:
-    """Call `SafetyRules.sync`, then feed `Synced` (only with `ReplicaConfig.deferred`); other events may come between."""
+    """Call `SafetyRules.sync`, then feed `Synced`; other events may come between. Only if `ReplicaConfig.deferred`."""
 
 
 @final

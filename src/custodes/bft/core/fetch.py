@@ -1,9 +1,9 @@
 """Fetches missing blocks: which are wanted, from whom, and what has arrived without its ancestors.
 
 Only blocks that a verified certificate names are asked for, so what arrives needs no signature check: its hash is the
-check, and f + 1 honest signers of the certificate have the block and had checked its ancestors. The signers are asked one
-after the other, a new one each `fetch_delay`, so one that stays silent costs one delay. Nobody can push blocks: an answer
-whose first block is not wanted is dropped unread.
+check, and f + 1 honest signers of the certificate have the block and had checked its ancestors. The signers are asked
+one after the other, a new one each `fetch_delay`, so one that stays silent costs one delay. Nobody can push blocks: an
+answer whose first block is not wanted is dropped unread.
 
 Ancestors are walked backwards in batches down to the last committed block. A replica that is further behind than
 `orphans` blocks lets go of the newest, commits the oldest leg (the blocks carry the certificates that commit them), and

@@ -1,7 +1,8 @@
 """Checks what arrives before any of it is used: cheap checks first, signatures only of what can still matter.
 
-Order of checks: who sent it (a peer speaks only for itself; `sender` comes from the transport), whether it is of use at
-all, its form, whether it was seen, its own signature, its certificates. What no honest peer sends is refused and counted.
+Order of checks: who sent it (a peer speaks only for itself; `sender` comes from the transport), whether it is of use
+at all, its form, whether it was seen, its own signature, its certificates. What no honest peer sends is refused and
+counted.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, final
 
 from custodes.bft import statements
 from custodes.bft.core.pacemaker import lets_in
-from custodes.bft.messages import Blocks, Column, Fetch, Message, Proposal, Qc, Status, Tc, Timeout, Vote
+from custodes.bft.messages import Blocks, Column, Fetch, Message, Proposal, Status, Timeout, Vote
 
 if TYPE_CHECKING:
     from custodes.bft.core.config import ReplicaConfig
@@ -41,15 +42,11 @@ class Intake:
         self._engine = engine
         self._out = out
         self._proposals: dict[int, list[bytes]] = {}
-        self._answers = [0] * team.n
+        self._answers = [(0.0, 0)] * team.n
         self._helped = [(0, 0.0)] * team.n
 
     def __len__(self) -> int:
         return sum(len(names) for names in self._proposals.values())
-
-    def refill(self) -> None:
-        """Lets every peer ask for blocks again."""
-        self._answers = [0] * self._team.n
 
     def receive(self, sender: int, message: Message | Proof) -> None:
         """Takes one message."""
@@ -95,9 +92,7 @@ class Intake:
             return fault
         self._remember(block.view, name)
         self._watch.see(proposal)
-        self._engine.take_qc(block.qc)
-        if block.tc is not None:
-            self._engine.take_tc(block.tc)
+        self._engine.take_certificates(block.qc, block.tc)
         self._engine.take_proposal(name, block)
         return None
 
@@ -126,7 +121,7 @@ class Intake:
         if fault is not None:
             return fault
         self._watch.see(timeout)
-        self._certificates(timeout.high_qc, timeout.tc)
+        engine.take_certificates(timeout.high_qc, timeout.tc)
         if timeout.view == engine.pacemaker.view:
             engine.take_timeout(timeout)
         return None
@@ -140,17 +135,16 @@ class Intake:
             return "certificates that do not belong together"
         fault = self._verifier.qc_fault(qc) or (self._verifier.tc_fault(tc) if tc is not None else None)
         if fault is None:
-            self._certificates(qc, tc)
+            self._engine.take_certificates(qc, tc)
         return fault
 
-    def _certificates(self, qc: Qc, tc: Tc | None) -> None:
-        self._engine.take_qc(qc)
-        if tc is not None:
-            self._engine.take_tc(tc)
-
     def _fetch(self, sender: int, fetch: Fetch) -> None:
-        if self._answers[sender] < self._config.answers:
-            self._answers[sender] += 1
+        """Answers, so often per peer and time and no more."""
+        since, count = self._answers[sender]
+        if self._engine.now >= since + self._config.timeout:
+            since, count = self._engine.now, 0
+        self._answers[sender] = (since, count + 1)
+        if count < self._config.answers:
             self._engine.chain.answer(sender, fetch)
 
     def _help(self, sender: int) -> None:

@@ -19,31 +19,34 @@ Rules
 Liveness
 --------
 Assume that from time G on every message between honest replicas takes at most D, that at most f replicas are not
-honest and awake, and that 6 D <= `timeout`. T is the largest time of a view, timeout * 2 ** cap.
+honest and awake, and that `timeout` >= 10 D + 2 * (what a leader waits: `heartbeat_delay`, or for columns). T is the
+largest time of a view, timeout * 2 ** cap.
 
-*Synchronisation.* Let w be the highest view of an honest replica p at some time t >= G. p leaves w, or has a timeout
-for w on the way by t + T, and once more every `timeout` seconds. It carries the certificates for w, so by t + T + D every
-honest replica is in w or above (rule 2). So the honest views are never apart for longer than T + D after G, whatever
-was lost before G: nothing that was lost is needed, since timeouts are sent again with all that they rest on.
+*Synchronisation.* Let w be the highest view of an honest replica p at some time t >= G. p leaves w, or broadcasts a
+timeout for w by t + T and again every `timeout` seconds. It carries the certificates for w, so by t + T + D every
+honest replica is in w or above (rule 2), whatever was lost before G: nothing that was lost is needed, since timeouts
+are sent again with all that they rest on.
 
-*A view ends.* When all honest replicas (at least n - f >= quorum) are in w, their timers run out within T; the timeouts
-arrive by D; all form Tc(w) or, if some have left by a Qc(w) or Tc(w) before, their Timeout(w + 1) lifts the rest as
-above. So each view lasts at most T + 2 D after synchronisation.
+*A view ends.* When all honest replicas (at least n - f >= quorum of them) are in w, their timers run out within T, the
+timeouts arrive by D, and all form Tc(w); or, if some have left by a Qc(w) or Tc(w) before, their messages lift the
+rest as above. So after synchronisation each view lasts at most T + 2 D.
 
-*An honest view succeeds.* Let the leaders of v and v + 1 be honest, and the honest replicas enter v within D of each
-other, which a Tc(v - 1) gives: f + 1 honest timeouts reach everyone, all join (rule 4), all form the Tc. (After a
-Qc(v - 1) which a liar's vote completed for some only, the others lag until rule 3 helps: the leader has the Qc after a
-quarter of the view and proposes.) The leader's high Qc is at least that of its Tc, all honest replicas vote, and their
-votes alone are a quorum at everyone by 4 D after the first entry; v + 1 goes the same way, and its Qc, in the view next
-to that of its parent, commits. Timers do not run out before, since T >= timeout >= 6 D, fetching the parent included.
+*An honest view succeeds.* Let the leaders of v and v + 1 be honest. After a Tc(v - 1), the honest replicas enter v
+within 2 D of each other: a quorum of timeouts holds f + 1 honest ones, these reach everyone, all join (rule 4), all
+form the Tc. After a Qc(v - 1) which a liar's vote completed for some only, the first of them helps the leader after a
+quarter of the view (rule 3), and the leader's proposal lifts the rest. The leader rests on a Qc at least as high as
+that of any Tc(v - 1), so all honest replicas vote, after fetching what they lack, before the first of them gives up
+(T / 4 + 6 D + the leader's wait <= T). Their votes alone are a quorum at everyone one D later. v + 1 goes the same way,
+with all honest replicas entering within D, and its Qc, in the view next to that of its parent, commits.
 
-*Enough honest leaders in a row.* With f of n >= 3f + 1 leaders in turn not honest, the honest ones, at least 2f + 1, stand
-in at most f runs of the cycle, so one run has at least 3. The first view of a run may be lost to how the view before it
-was left; the two after it commit. A block of each honest replica's own knowledge is thus committed within a cycle:
+*Enough honest leaders in a row.* When f of n >= 3f + 1 leaders in turn are not honest, the honest ones, at least
+2f + 1, stand in at most f runs of the cycle, so one run has at least 3. Even if its first view is lost to how the view
+before it was left, the two after it commit. So each honest replica commits, and goes on to commit, within
 
-    after G:  (n + 3) * (T + 2 D)  +  what fetching the missing blocks takes
+    (n + 3) * (T + 2 D)  +  what fetching the missing blocks takes
 
-and a replica that lags learns the highest certificates by the first message that it gets, whoever sent it.
+after G, two of the three extra views for synchronisation, one for the commit at the end of the cycle. A replica that
+lags learns the highest certificates by the first message that it gets, whoever sent it.
 """
 
 from __future__ import annotations

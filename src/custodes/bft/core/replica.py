@@ -7,18 +7,19 @@ Rules
 - Voting: only through `SafetyRules`, at most once per view, never in a view that was given up, only for a block whose
   chain down to the last committed block is here and whose payload the application accepts. Votes go to everyone, so
   everyone forms the Qc, nobody waits for a collector, and the next leader's silence loses no certificate.
-- Proposing: the leader of v proposes once it is in v, on its highest Qc, which lets it into v by itself or is at least as
-  high as its Tc demands.
+- Proposing: the leader of v proposes once it is in v, on its highest Qc, which lets it into v by itself or is at least
+  as high as its Tc demands.
 - Commit, fetching: see `chain`. Views, timeouts and the argument for liveness: see `pacemaker`. Bounds: see `config`.
-- Nothing is used before it is checked, cheap checks first: who sent it, its view, its form, one signature, certificates.
-  A certificate formed here from checked votes is not checked again, nor is a signature that was found valid before.
+- Nothing is used before it is checked, cheap checks first: who sent it, its view, its form, one signature,
+  certificates. A certificate formed here from checked votes is not checked again, nor is a signature that was found
+  valid before.
 - A replica votes and times out only in views from `SafetyRules.abstain_until` on (after its log was lost); before, it
   follows, fetches and helps others up, and counts as one of the f that are not awake.
 
-Safety in one paragraph: two quorums share an honest replica, which votes once per view, so one block at most is certified
-per view. If b (view v) is committed by a Qc in v + 1 of its child, a quorum saw Qc(v) when voting; every later timeout of an
-honest one of them names a high view >= v, so a later Tc demands a Qc of at least v, and by induction over the views each
-later certified block extends b.
+Safety in one paragraph: two quorums share an honest replica, which votes once per view, so one block at most is
+certified per view. If b (view v) is committed by a Qc in v + 1 of its child, a quorum saw Qc(v) when voting; every
+later timeout of an honest one of them names a high view >= v, so a later Tc demands a Qc of at least v, and by
+induction over the views each later certified block extends b.
 """
 
 from __future__ import annotations
@@ -144,5 +145,5 @@ class Replica:
             return
         elif kind is Timer.PROPOSE:
             engine.propose()
-        elif engine.late():
-            self._intake.refill()
+        else:
+            engine.late()
