@@ -40,7 +40,7 @@ def sure(node: f.Formula, low: np.ndarray, high: np.ndarray, end: End) -> np.nda
     ahead = horizon(node)
     if end in ("truncate", "hold"):
         valid &= ahead is not None and t + (ahead or 0) <= len(low) - 1
-    return valid
+    return np.asarray(valid)
 
 
 def mismatches(node: f.Formula, wanted: np.ndarray, end: End, found: Robustness) -> list[str]:
@@ -128,7 +128,7 @@ def test_valid_values_survive_every_continuation() -> None:
         cut = {name: x[:, :14] for name, x in batch.items()}
         longer = {"truncate": evaluate(node, batch), "interval": evaluate(node, batch, end="interval")}
         for end in ("truncate", "hold"):
-            prefix = evaluate(node, cut, end=end)  # type: ignore[arg-type]
+            prefix = evaluate(node, cut, end=end)
             seen += int(prefix.valid.sum())
             assert torch.equal(prefix.value[prefix.valid], longer["truncate"].value[:, :14][prefix.valid]), node
         prefix, later = evaluate(node, cut, end="interval"), longer["interval"]

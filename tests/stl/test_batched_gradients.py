@@ -156,7 +156,7 @@ def test_of_tied_samples_of_until_the_nearest_guard_has_it_all() -> None:
 
 def test_counts_have_gradient_zero() -> None:
     for kind in ("count", "rate"):
-        count = f.Count(kind=kind, formula=over("x"), window=W)  # type: ignore[arg-type]
+        count = f.Count(kind=kind, formula=over("x"), window=W)
         assert gradient(above(count), [1.0, -1.0], [0.0, 0.0], 1)[0] == [0.0, 0.0]
 
 

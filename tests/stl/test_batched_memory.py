@@ -36,11 +36,11 @@ OPERATORS: dict[str, Callable[[int], f.Formula]] = {
 }
 
 
-class Largest(TorchDispatchMode):
+class Largest(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Notes how many elements the largest result of any operation has that owns its memory."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.elements = 0
 
     def __torch_dispatch__(

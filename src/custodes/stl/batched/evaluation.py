@@ -44,6 +44,11 @@ def evaluate(
     what it guards). `abs` and `==` have gradient zero at a tie; `count` and `rate` everywhere (they are piecewise
     constant); `at least k of w` passes it to the one sample of that rank.
 
+    With `smooth` and something unknown, the unknown shares in every smooth extreme that it stands in, so that fewer
+    samples are valid than without. Second derivatives exist too (zero but for `smooth` and arithmetic).
+
+    On an accelerator the check for NaN reads one number back per signal and per computed term, nothing else.
+
     Memory is linear in the trace for every operator, whatever its window (for "hold", "interval" and "pessimistic",
     linear in the trace and the bounds). float32 and float64; with one float64 signal all are evaluated in float64.
 
