@@ -133,6 +133,8 @@ def test_broken_calibrations_are_refused() -> None:
         text.replace('"format": 1', '"format": 2'),
         text.replace('"delta"', '"gamma"'),
         text.replace('"calibration": 40', '"calibration": 41'),
+        text.replace('"delta": 0.05', '"delta": "none"'),
+        text.replace('"delta": 0.05', '"delta": 0.001'),
     ):
         with pytest.raises(StlError, match="no calibration"):
             Calibration.from_json(broken)

@@ -87,6 +87,7 @@ class Calibration:
             made = cls(**read)
             if len(made.scores) != made.splits.calibration or list(made.scores) != sorted(made.scores):
                 raise ValueError("the scores do not fit the sizes")
+            quantile(made.scores, made.delta)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise StlError(f"no calibration: {error}", fix="give what Calibration.to_json wrote") from None
         return made
