@@ -47,7 +47,8 @@ def evaluate(
     With `smooth` and something unknown, the unknown shares in every smooth extreme that it stands in, so that fewer
     samples are valid than without. Second derivatives exist too (zero but for `smooth` and arithmetic).
 
-    On an accelerator the check for NaN reads one number back per signal and per computed term, nothing else.
+    On an accelerator the checks read back one number per signal and per computed term, and a few more for lengths,
+    divisions and masks; the evaluation itself waits for none.
 
     Memory is linear in the trace for every operator, whatever its window (for "hold", "interval" and "pessimistic",
     linear in the trace and the bounds). float32 and float64; with one float64 signal all are evaluated in float64.
