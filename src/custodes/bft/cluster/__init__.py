@@ -1,0 +1,1 @@
+"""Replicas as processes: mutually authenticated TCP, durable state, metrics. Needs the extra `custodes[cluster]`."""
