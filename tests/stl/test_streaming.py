@@ -10,7 +10,7 @@ from custodes.stl.analysis import horizon
 from custodes.stl.errors import StlError
 from custodes.stl.parser import parse
 from custodes.stl.policy import ENDS
-from custodes.stl.streaming import Monitor
+from custodes.stl.streaming import Monitor, SingleMonitor
 from tests.stl.definition import Pair, evaluate
 from tests.stl.generate import SIGNALS, Grammar, random_formula, random_trace
 
@@ -203,6 +203,30 @@ def test_the_first_bad_sample_violates_a_long_always() -> None:
         assert bool(verdict.determined[0]) == (at >= 2)
     assert verdict.first_upper[0] == -0.5
     assert verdict.first_lower[0] == -math.inf
+
+
+@pytest.mark.parametrize(
+    ("text", "violated_at"),
+    [
+        ("G(x > 0 -> (y > 0 U z > 0))", 3),
+        ("G(x > 0 -> (y > 0 W z > 0))", 3),
+        ("G(x > 0 -> G(y > 0))", 3),
+        ("F[0,2](G(y > 0))", 3),
+        ("not F(x > 0 and (not (z > 0) R not (y > 0)))", 9),
+        ("G(x > 0 -> F(z > 0))", 9),
+    ],
+)
+def test_a_duty_without_end_is_violated_when_it_is(text: str, violated_at: int) -> None:
+    formula = parse(text)
+    columns = {"x": [-1.0, 1, -1, -1, -1], "y": [1.0, 1, 1, -2, 1], "z": [-1.0, -1, -1, -1, -1]}
+    monitor, single = Monitor(formula), SingleMonitor(formula)
+    for at in range(5):
+        row = {name: column[at] for name, column in columns.items()}
+        verdict = monitor.step({name: np.array([value]) for name, value in row.items()})
+        wanted = evaluate(formula, {name: column[: at + 1] for name, column in columns.items()}, "interval")[0]
+        assert (verdict.first_lower[0], verdict.first_upper[0]) == wanted
+        assert single.update(row)[3:] == wanted
+        assert bool(verdict.violated[0]) == (at >= violated_at)
 
 
 def test_long_sums_keep_their_digits() -> None:

@@ -70,7 +70,9 @@ def settles(anchor: Anchor) -> int | None:
     match anchor:
         case Known(value=value):
             return value.delay
-        case Fold(value=value, last=last) | Clamp(guard=value, last=last):
+        case Fold(value=value, last=last, inner=inner):
+            return None if last is None or inner >= 0 else value.delay + last
+        case Clamp(guard=value, last=last):
             return None if last is None else value.delay + last
         case Join(left=left, right=right) | Meet(left=left, right=right):
             one, other = settles(left), settles(right)
@@ -99,7 +101,8 @@ def _join(builder: Builder, which: Extremum, left: tuple[f.Formula, bool], right
 def _fold(builder: Builder, which: Extremum, value: Value, bounds: f.Bounds) -> Fold:
     last = None if bounds.upper is None else bounds.upper.amount
     seen = builder.parts.edge(value, NEUTRAL[which])
-    return Fold(which=which, value=seen, first=bounds.lower.amount, last=last)
+    inner = builder.parts.unsettled(seen.slot)
+    return Fold(which=which, value=seen, first=bounds.lower.amount, last=last, inner=inner)
 
 
 def _clamp(builder: Builder, node: f.Until | f.WeakUntil | f.Release, left: Value, negated: bool) -> Clamp:

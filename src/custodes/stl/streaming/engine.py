@@ -10,7 +10,7 @@ from custodes.stl.errors import StlError
 from custodes.stl.streaming.cells import STATEFUL, Array, Cell, Clock, Mask
 from custodes.stl.streaming.network import Plan
 from custodes.stl.streaming.pointwise import POINTWISE
-from custodes.stl.streaming.trackers import Bounds, Tracker, trackers_of
+from custodes.stl.streaming.trackers import Bounds, FoldTracker, Tracker, trackers_of
 
 
 @final
@@ -21,9 +21,10 @@ class Engine:
         plan: What to run.
         lanes: 1 for known values, 2 for bounds.
         streams: How many streams side by side.
+        sharp: Whether every number is known: no NaN is masked and no term can lack a value.
     """
 
-    def __init__(self, plan: Plan, *, lanes: int, streams: int) -> None:
+    def __init__(self, plan: Plan, *, lanes: int, streams: int, sharp: bool = False) -> None:
         self.plan, self.lanes, self.streams = plan, lanes, streams
         self.clock = Clock(age=np.full(streams, -1, dtype=np.int64), low=-1, high=-1)
         self.values: list[Array] = [np.zeros((lanes, streams))] * len(plan.steps)
@@ -35,6 +36,9 @@ class Engine:
             if step.kind != "signal"
         ]
         self.trackers = trackers_of(plan.anchor, lanes, streams)
+        for tracker in self.trackers:
+            if isinstance(tracker, FoldTracker):
+                tracker.sharp = sharp
         self._first: Bounds | None = None
 
     def advance(self, rows: dict[str, Array]) -> Array:

@@ -52,7 +52,8 @@ class Monitor:
         self.formula, self.streams, self.nan = formula, streams, nan
         self._plan: Plan = compile_formula(formula)
         self._lanes = 2 if self._plan.pairs or nan == "mask" else 1
-        self._engine = Engine(self._plan, lanes=self._lanes, streams=streams)
+        sharp = nan == "reject" and self._plan.total
+        self._engine = Engine(self._plan, lanes=self._lanes, streams=streams, sharp=sharp)
         self._twin: Engine | None = None
         self._rows, self._spare = self._buffers(), self._buffers()
 
@@ -136,8 +137,10 @@ class Monitor:
         """The tightest bounds of the robustness at each stream's first sample, over all that may follow.
 
         Runs a copy of the monitor on unknown samples: O(horizon) steps. Equal to the definition's interval on the
-        samples so far, except where a window ahead without end lies inside another operator that looks ahead or
-        behind: there the bounds hold and may be wider.
+        samples so far, except where a window ahead without end lies inside another temporal operator: there the
+        bounds hold and may be wider. They still follow one such window under an always or eventually with only
+        connectives in between (`always(p -> (q until r))` is violated when it is), unless NaN is masked or a term is
+        arithmetic or a sum.
 
         Returns:
             Lower and upper [streams].
@@ -145,7 +148,9 @@ class Monitor:
         twin = self._pairs()
         missing = self._plan.root.delay - twin.clock.low if self._plan.bounded else self._plan.reach
         self._feed(twin, self._unknowns(), missing)
-        return twin.first(closed=not self._plan.bounded)
+        low, high = twin.first(closed=not self._plan.bounded)
+        now_low, now_high = self._engine.first()
+        return np.maximum(low, now_low), np.minimum(high, now_high)
 
     def finish(self, end: End) -> Ending:
         """The values of the times that are still open, were the trace to end here; the monitor itself goes on.

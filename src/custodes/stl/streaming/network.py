@@ -71,6 +71,8 @@ class Fold:
     """First time that counts."""
     last: int | None
     """Last time that counts; None never ends."""
+    inner: int = -1
+    """Slot of the one value inside the operand that no sample settles; -1 when there is none or more than one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,6 +134,8 @@ class Plan:
     """Whether every window ahead ends."""
     pairs: bool
     """Whether a value can be unknown even when every sample is there, so that both bounds are kept."""
+    total: bool
+    """Whether every term has a value when its signals have one."""
     reach: int
     """So many unknown samples after the last one make every bounded value constant."""
 

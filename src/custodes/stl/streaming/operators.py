@@ -79,13 +79,9 @@ class Operators:
         if first > 0:
             before = self.window(guard, first, least, past=False)
             result = self.binary(least, Value(slot=before.slot, delay=before.delay + first - 1), result)
-        if not weak:
+        if not weak or last is None:
+            # without end both obey the same recursion and differ at infinity only
             return result
-        if last is None:
-            slot = self.add(
-                Step(kind="open", args=(self.window(guard, first + 1, least, past=False).slot,), which=least)
-            )
-            return self.binary(most, result, Value(slot=slot, delay=guard.delay + first))
         whole = self.window(guard, last + 1, least, past=False)
         return self.binary(most, result, Value(slot=whole.slot, delay=guard.delay + last))
 
@@ -146,3 +142,18 @@ class Operators:
             return inner
         held = self.window(self.guard(left, NEUTRAL[least]), first, least, past=True)
         return self.binary(least, held, inner)
+
+    def unsettled(self, slot: int) -> int:
+        """The one value without end that a slot is made of by connectives alone; -1 when it is not made like that."""
+        found = self._open_slots(slot)
+        return next(iter(found)) if found is not None and len(found) == 1 else -1
+
+    def _open_slots(self, slot: int) -> set[int] | None:
+        step = self.steps[slot]
+        below = [self._open_slots(arg) for arg in step.args]
+        if step.kind in ("open", "open_until"):
+            return {slot} if all(found == set() for found in below) else None
+        if None in below:
+            return None
+        found = {each for part in below if part for each in part}
+        return None if found and step.kind not in ("both", "edge") else found

@@ -41,7 +41,8 @@ def compile_formula(formula: f.Formula) -> Plan:
     if bounded and (settles(anchor) or 0) > root.delay:
         # a guard that is later than its goal: the network itself knows one sample sooner
         anchor = Meet(left=anchor, right=Known(value=root))
-    pairs = any(step.kind in ("arithmetic", "sum", "open", "open_until") for step in builder.parts.steps)
+    total = all(step.kind not in ("arithmetic", "sum") for step in builder.parts.steps)
+    pairs = not total or any(step.kind in ("open", "open_until") for step in builder.parts.steps)
     return Plan(
         steps=tuple(builder.parts.steps),
         root=root,
@@ -49,6 +50,7 @@ def compile_formula(formula: f.Formula) -> Plan:
         signals=signals(formula),
         bounded=bounded,
         pairs=pairs,
+        total=total,
         reach=reach,
     )
 

@@ -91,13 +91,26 @@ class FoldTracker(Tracker):
     def __init__(self, anchor: Fold, lanes: int, streams: int) -> None:
         super().__init__(lanes, streams, anchor.value.delay, anchor.first, anchor.last)
         self.slot, self.which, self.fold = anchor.value.slot, anchor.which, EXTREMUM[anchor.which]
+        self.inner, self.sharp = anchor.inner, False
         self.start(held=NEUTRAL[anchor.which])
 
     def advance(self, values: list[Array], clock: Clock) -> None:
-        """One operation while the window is open."""
+        """One operation while the window is open.
+
+        What the operand still waits for is one value z without end, and the fold of the past is a function of it: a
+        lattice polynomial of one variable, max(lower, min(upper, z)), given by its values at z = -inf and +inf, which
+        are the two bounds. z is itself such a function of its own value one sample on, so put that in. This needs
+        every number to be known (`sharp`), so that the two bounds differ by what is to come alone.
+        """
+        if self.inner >= 0 and self.sharp and not clock.beyond:
+            self.held[...] = np.maximum(self.held[0], np.minimum(self.held[1], values[self.inner]))
         counts = self.counts(clock, self.first)
         if counts is not False:
             self.fold(self.held, choose(counts, values[self.slot], NEUTRAL[self.which]), out=self.held)
+
+    def settled(self, clock: Clock) -> bool:
+        """Never while the operand waits for something."""
+        return self.inner < 0 and super().settled(clock)
 
     def bounds(self, clock: Clock, *, closed: bool) -> Bounds:
         """One side is known at once, the other when the window is over."""
