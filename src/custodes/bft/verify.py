@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final, final
 
-from custodes.bft.crypto import Crypto
+from custodes.bft.crypto import SIGNATURE_BYTES, Crypto
 from custodes.bft.messages import NO_TC, Block, Column, Proposal, Qc, Tc, Timeout, Vote
 from custodes.bft.recent import RecentSet
 from custodes.bft.statements import (
@@ -70,12 +70,13 @@ class Verifier:
         """A quorum of distinct known replicas signed the one statement; or it is genesis itself."""
         if qc.view == 0 or not qc.signers:
             return None if qc == self._genesis else "not the certificate of genesis"
-        digest = qc_digest(qc)
-        if digest in self._valid:
-            return None
         fault = basis_fault(qc.view, qc.qc_view, qc.tc_high) or self._signers_fault(qc.signers, qc.signatures)
         if fault is not None:
             return fault
+        # After the checks of form: only then the digest stands for one certificate.
+        digest = qc_digest(qc)
+        if digest in self._valid:
+            return None
         statement = statement_of_qc(self.team, qc)
         verify = self.crypto.verify
         for signer, signature in zip(qc.signers, qc.signatures, strict=True):
@@ -88,18 +89,18 @@ class Verifier:
         """A quorum of distinct known replicas gave up on the view, each with a high view below it."""
         if not 1 <= tc.view <= MAX_VIEW:
             return "view out of range"
-        digest = tc_digest(tc)
-        if digest in self._valid:
-            return None
         if len(tc.high_views) != len(tc.signers):
             return "not one high view per signer"
         fault = self._signers_fault(tc.signers, tc.signatures)
         if fault is not None:
             return fault
+        if min(tc.high_views) < 0 or max(tc.high_views) >= tc.view:
+            return "high view is not below the view that was given up"
+        digest = tc_digest(tc)
+        if digest in self._valid:
+            return None
         verify = self.crypto.verify
         for signer, high, signature in zip(tc.signers, tc.high_views, tc.signatures, strict=True):
-            if not 0 <= high < tc.view:
-                return "high view is not below the view that was given up"
             if not verify(signer, timeout_statement(self.team, tc.view, high), signature):
                 return "timeout certificate holds a bad signature"
         self._valid.add(digest)
@@ -162,9 +163,11 @@ class Verifier:
         if len(signatures) != len(signers):
             return "not one signature per signer"
         before = -1
-        for signer in signers:
+        for signer, signature in zip(signers, signatures, strict=True):
             if signer <= before:
                 return "signers are not ascending and distinct"
+            if len(signature) != SIGNATURE_BYTES:
+                return "signature of a wrong length"
             before = signer
         if before >= self.team.n:
             return "signer is not of this team"
