@@ -70,6 +70,7 @@ class Numbers(Application):
         self.height = 0
         self.blocks = blocks
         self.bad = False
+        self.store: dict[bytes, Block] = {}
 
     def offer(self, chain: Sequence[Block], now: float) -> Offer:
         number = self.height + len(chain) + 1
@@ -85,6 +86,9 @@ class Numbers(Application):
     def start(self, applied: Root, desk: Any, watch: Any, now: float) -> list[Action]:
         self.height = applied.height
         return []
+
+    def lookup(self, block: bytes) -> Block | None:
+        return self.store.get(block)
 
 
 class Pump:
@@ -120,6 +124,7 @@ class Pump:
         self._timers: dict[tuple[int, str], int] = {}
         self._life = [0] * n
         self.apps: list[Application] = [self.application(index) for index in range(n)]
+        self.stores: list[dict[bytes, Block]] = [{} for _ in range(n)]
         self.safeties: dict[int, SafetyRules] = {}
         self.replicas = [self._make(index) for index in range(n)]
         for index in range(n):
@@ -128,6 +133,9 @@ class Pump:
 
     def _make(self, index: int) -> Replica:
         verifier = Verifier(self.team, self.crypto)
+        app = self.apps[index]
+        if isinstance(app, Numbers):
+            app.store = self.stores[index]
         safety = SafetyRules(
             team=self.team, index=index, signer=self.crypto.signer(index), log=self.logs[index], verifier=verifier
         )
@@ -213,6 +221,7 @@ class Pump:
             self._timers[index, action.kind] = self._push(self.now + action.delay, index, fired)
         elif isinstance(action, Deliver):
             self.delivered[index].append(action)
+            self.stores[index][statements.block_id(self.team, action.block)] = action.block
         elif isinstance(action, Report):
             self.reports.append(action)
         elif isinstance(action, Refused):

@@ -279,7 +279,7 @@ def test_equivocating_leader_and_voter_are_proved_and_the_proof_goes_round_once(
 
 
 def test_flooding_by_one_peer_stays_bounded_and_the_others_go_on() -> None:
-    pump = Pump(timeout=1.0, uncommitted=64, orphans=64)
+    pump = Pump(timeout=1.0, uncommitted=64, orphans=64, fetch_batch=16)
     pump.run(0.5)
     liar = Liar(pump, 1)
     replica = pump.replicas[0]

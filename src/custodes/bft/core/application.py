@@ -83,5 +83,9 @@ class Application(ABC):
         return False
 
     def lookup(self, block: bytes) -> Block | None:
-        """Returns a committed block that the core no longer holds, for a peer that lags, if it is stored."""
+        """Returns a committed block that the core no longer holds, for a peer that lags, if it is stored.
+
+        After a restart the core holds no committed block, so a replica of which nobody stores what it lacks cannot
+        catch up by blocks: whoever keeps certificates of all decisions keeps the blocks in them.
+        """
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, final
 
 from custodes.bft.core.events import Root
@@ -23,12 +24,13 @@ class BlockTree:
         limit: Most uncommitted blocks kept.
     """
 
-    __slots__ = ("_blocks", "_history", "_history_limit", "_limit", "root")
+    __slots__ = ("_blocks", "_history", "_history_limit", "_limit", "_order", "root")
 
     def __init__(self, root: Root, history: int, limit: int) -> None:
         self.root = root
         self._blocks: dict[bytes, Block] = {}
         self._history: dict[bytes, Block] = {}
+        self._order: deque[bytes] = deque()
         self._history_limit = history
         self._limit = limit
 
@@ -88,8 +90,9 @@ class BlockTree:
         names = [ancestor.parent for ancestor in chain[1:]] + [name]
         for each in names:
             self._history[each] = self._blocks.pop(each)
-        while len(self._history) > self._history_limit:
-            del self._history[next(iter(self._history))]
+            self._order.append(each)
+        while len(self._order) > self._history_limit:
+            del self._history[self._order.popleft()]
         kept: dict[bytes, Block] = {}
         for other, candidate in self._blocks.items():
             if candidate.parent == name or candidate.parent in kept:

@@ -164,11 +164,14 @@ class Chain:
             self._out.add(Deliver(block=block, descendants=descendants, qc=certificate))
 
     def _seek(self, qc: Qc) -> None:
-        """Asks for what is missing below a certified block."""
+        """Asks for what is missing below a certified block; when there is no more room, only for the oldest leg."""
         if qc.block in self.tree or qc.view <= self.tree.root.view:
             return
+        if self._fetcher.full:
+            # Its certificate names the parent, so it says as well who has it.
+            qc = self._fetcher.lowest().qc
         missing = self._fetcher.missing(qc.block)
-        to = self._fetcher.want(missing, qc.view, qc.signers)
+        to = self._fetcher.want(missing, qc.view, qc.signers, onward=self._fetcher.full)
         if to is not None:
             self._ask(to, missing)
 
@@ -176,7 +179,7 @@ class Chain:
         missing = self._fetcher.missing(first)
         if missing == first:
             return
-        to = self._fetcher.want(missing, view, sources)
+        to = self._fetcher.want(missing, view, sources, onward=True)
         if to is not None:
             # Whoever answers in full is asked on; one that drips blocks is left for the next in turn.
             self._ask(sender if full else to, missing)

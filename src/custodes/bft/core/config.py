@@ -14,7 +14,7 @@ class ReplicaConfig:
     index: int
     """This replica, 0 to n - 1."""
     timeout: float = 1.0
-    """How long a view may last, seconds; ten message delays and twice what a leader waits, or more (see `pacemaker`)."""
+    """How long a view may last, seconds; ten message delays and twice a leader's wait, or more (see `pacemaker`)."""
     backoff_cap: int = 4
     """The time of a view doubles with each view that fails, up to timeout * 2 ** backoff_cap, and returns to `timeout`
     when a block is committed."""
@@ -28,7 +28,7 @@ class ReplicaConfig:
     fetch_batch: int = 64
     """Most blocks in one answer, at most `encoding.MAX_BLOCKS`."""
     orphans: int = 4096
-    """Most blocks held whose ancestors have not arrived; a replica that is further behind catches up in legs."""
+    """Most blocks held whose ancestors have not arrived, at least twice `fetch_batch`; a replica that is further behind catches up in legs."""
     orphan_bytes: int = 256 * 2**20
     """Most payload bytes of such blocks."""
     history: int = 1024
@@ -55,5 +55,7 @@ class ReplicaConfig:
         for name in ("fetch_batch", "orphans", "orphan_bytes", "history", "vote_window", "uncommitted", "answers"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.orphans < 2 * self.fetch_batch:
+            raise ValueError(f"orphans must be at least twice fetch_batch, not {self.orphans} and {self.fetch_batch}")
         if not 0 <= self.backoff_cap <= 20:
             raise ValueError(f"backoff_cap must be 0 to 20, not {self.backoff_cap}")

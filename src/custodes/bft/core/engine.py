@@ -212,7 +212,7 @@ class Engine:
 
     def _vote(self, name: bytes) -> None:
         block = self.chain.tree.get(name)
-        if block is None or block.view != self.pacemaker.view or self._gave_up:
+        if block is None or block.view != self.pacemaker.view or block.view <= self._safety.state.timeout_view:
             return
         chain = self.chain.tree.chain(block.parent)
         if block.payload and len(chain) >= self._config.uncommitted:

@@ -55,26 +55,33 @@ class Fetcher:
         """Identifiers of the blocks asked for."""
         return tuple(self._wanted)
 
+    @property
+    def full(self) -> bool:
+        """Says whether a further block would drive out another."""
+        return len(self._orphans) >= self._config.orphans or self._bytes >= self._config.orphan_bytes
+
+    def lowest(self) -> Block:
+        """The waiting block nearest to the committed ones (there must be one)."""
+        return min(self._orphans.values(), key=lambda block: block.height)
+
     def orphan(self, name: bytes) -> Block | None:
         """A block that waits for its ancestors."""
         return self._orphans.get(name)
 
-    def want(self, name: bytes, view: int, sources: tuple[int, ...]) -> int | None:
-        """Asks for a block, or for its first ancestor that is missing too; returns whom to ask when it is new.
+    def want(self, name: bytes, view: int, sources: tuple[int, ...], *, onward: bool = False) -> int | None:
+        """Puts a block on the list; returns whom to ask when it is new there.
 
         Args:
             name: Identifier of a block that is not in the tree.
             view: View of the certificate that names it.
             sources: Signers of that certificate.
+            onward: It goes on from blocks that wait here, so it must not be turned away.
         """
         others = tuple(i for i in sources if i != self._config.index)
         if name in self._wanted or not others:
             return None
-        if len(self._wanted) >= WANTED:
-            oldest = min(self._wanted, key=lambda each: self._wanted[each].view)
-            if self._wanted[oldest].view >= view:
-                return None
-            del self._wanted[oldest]
+        if len(self._wanted) >= WANTED and not onward:
+            return None
         self._wanted[name] = _Want(view, others)
         return self._source(name)
 
