@@ -64,6 +64,7 @@ class SingleMonitor:
         self._mask = nan == "mask"
         code, names = _source(plan, 2 if plan.pairs or self._mask else 1, sharp=not self._mask and plan.total)
         space = names | {"refuse": self._refuse, "missing": self._missing}
+        # our own source, made of numbers and identifiers from the tree: no text of a user is in it (see source.py)
         exec(compile(code, "<monitor>", "exec"), space)
         parts: tuple[Callable[[Mapping[str, float]], Point], Callable[[], Any], Callable[..., None]] = space["build"]()
         self._step, self._save, self._load = parts
