@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import custodes
-from custodes.cli import data, evaluate, report, train
+from custodes.cli import data, evaluate, report, stl, train
 
 app = typer.Typer(
     name="custodes",
@@ -39,3 +39,4 @@ app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("report")(report.report)
 app.add_typer(data.app, name="data")
+app.add_typer(stl.app, name="stl")

@@ -28,9 +28,9 @@ To change a limit, copy the file and give the copy in place of `default`. The sa
 
 Every rule is an `always` over what it asks of each sample. That part looks ahead for a minute at most: a monitor
 decides on every sample after the delay in the table, in memory that does not grow; a delay of 0 s is decided at the
-sample itself. The tags mean: **label** reads the true label, so that it trains and scores but does not run live; **hard** can
-be enforced by a shield, as it looks at the past only. A condition on a count is written as a bare name (`blocked`,
-short for `blocked > 0.5`): `blocked >= 1` has robustness 0 at 1, and so would its negation.
+sample itself. The tags mean: **label** reads the true label, so that it trains and scores but does not run live;
+**hard** can be enforced by a shield, as it looks at the past only. A condition on a count is written as a bare name
+(`blocked`, short for `blocked > 0.5`): `blocked >= 1` has robustness 0 at 1, and so would its negation.
 """
 
 

@@ -20,6 +20,8 @@ from custodes.stl.traces.rows import TIME, Row, TextFormat, check_column, read_r
 if TYPE_CHECKING:
     import polars as pl
 
+PARQUET: Final = ".parquet"
+"""Ending of files that are read as a whole."""
 STANDARD_INPUT: Final = "-"
 """Stands for JSON lines from standard input."""
 _FORMS: Final[dict[str, TextFormat]] = {
@@ -57,7 +59,7 @@ def read_table(source: str | Path, names: Sequence[str], *, time_unit: str = "s"
     Raises:
         StlError: It can't be read, lacks a column, is empty, or holds text where a number belongs (with its line).
     """
-    if Path(source).suffix.lower() == ".parquet":
+    if Path(source).suffix.lower() == PARQUET:
         return _read_parquet(Path(source), names, time_unit)
     times = array("q")
     columns = [array("d") for _ in names]
@@ -86,6 +88,8 @@ def open_rows(source: str | Path, names: Sequence[str], *, time_unit: str = "s")
         StlError: As for `read_table`, while the rows are read.
     """
     name = str(source)
+    if Path(name).suffix.lower() == PARQUET:
+        raise StlError("Parquet can't be read line by line", where=name, fix="read it whole, or give CSV or JSON lines")
     form = _FORMS.get(STANDARD_INPUT if name == STANDARD_INPUT else Path(name).suffix.lower())
     if form is None:
         raise StlError(

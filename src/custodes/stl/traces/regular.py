@@ -134,5 +134,5 @@ def _samples(
         try:
             made = resampler.push(row.time_ns, values)
         except StlError as error:
-            raise StlError(error.what, where=f"{source}, line {row.line}", fix=error.fix) from None
+            raise _placed(error, f"{source}, line {row.line}") from None
         yield from (Sample(row.line, time, sample) for time, sample in made)
