@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, final
 
 from custodes.bft import statements
@@ -123,7 +123,10 @@ class Adversary:
                 continue
             both = rng.random() < 0.15
             for block in blocks if both else rng.sample(blocks, min(1, len(blocks))):
-                self._send(leader, receiver, self._craft.proposal(leader, block), wait)
+                proposal = self._craft.proposal(leader, block)
+                if self._may(style.forge * 0.3):
+                    proposal = replace(proposal, signature=rng.randbytes(64))
+                self._send(leader, receiver, proposal, wait)
         for block in blocks:
             self.knowledge.learn_block(block)
         for block in blocks:
@@ -137,18 +140,19 @@ class Adversary:
         qc, tc = chosen
         if self._may(self._style.forge * 0.5):
             qc, tc = self._forged_basis(qc, tc)
-        parent = self.knowledge.blocks.get(qc.block)
-        height = 1 if parent is None else parent.height + 1
+        above = qc.block
+        if self._may(self._style.forge * 0.2) and self.knowledge.blocks:
+            above = self._rng.choice(list(self.knowledge.blocks))
+        parent = self.knowledge.blocks.get(above)
         payload = self._payloads.payload(
-            self.ancestors(qc.block),
+            self.ancestors(above),
             self.knowledge.columns,
             self._rng,
             wrong=self._may(self._style.wrong),
             censor=self._may(self._style.censor),
         )
-        return Block(
-            view=view, height=height, parent=qc.block, proposer=leader, qc=qc, tc=tc, payload=payload
-        )
+        height = 1 if parent is None else parent.height + 1
+        return Block(view=view, height=height, parent=above, proposer=leader, qc=qc, tc=tc, payload=payload)
 
     def _basis(self, view: int) -> tuple[Qc, Tc | None] | None:
         """Certificates to extend: the highest, or an old one with the timeout certificate that suits it best."""
@@ -223,7 +227,8 @@ class Adversary:
         """One message that every honest replica must refuse."""
         rng, liar = self._rng, self._rng.choice(self._liars)
         block = next((self.knowledge.blocks[name] for name in reversed(self.knowledge.blocks)), None)
-        kind = rng.randrange(4)
+        kind = rng.randrange(5)
+        message: Message | None = None
         if kind == 0 and self.knowledge.old:
             message = self._craft.in_the_name_of(rng.choice(self._honest), rng.choice(self.knowledge.old))
         elif kind == 1 and block is not None:
@@ -231,6 +236,8 @@ class Adversary:
         elif kind == 2:
             genesis = statements.genesis_qc(self._team)
             message = Status(high_qc=genesis, tc=self._craft.false_tc(rng, view + rng.randrange(3)))
+        elif kind == 3 and block is not None:
+            message = replace(self._craft.vote(liar, block), signature=rng.randbytes(64))
         elif block is not None:
             out_of_turn = Block(
                 view=view,
@@ -242,8 +249,6 @@ class Adversary:
                 payload=block.payload,
             )
             message = self._craft.proposal(liar, out_of_turn)
-        else:
-            message = None
         if message is not None:
             self._send_some(message, sender=liar)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, final
 
 from custodes.bft.core.application import Application, Offer
@@ -37,6 +37,39 @@ class Tagged(Application):
 
     def commit(self, block: Block) -> None:
         """Nothing to do."""
+
+
+@final
+class Keeping(Application):
+    """An application whose applied blocks are stored, so that peers that lag behind can be given them.
+
+    Args:
+        inner: The application proper.
+        blocks: Stored blocks by id; grows while the replica lives.
+    """
+
+    def __init__(self, inner: Application, blocks: Mapping[bytes, Block]) -> None:
+        self._inner = inner
+        self._blocks = blocks
+        # Hooks that add nothing are the inner one's own: they are called for every message.
+        for hook in ("offer", "validate", "commit", "refused", "start", "submit", "signed", "receive", "period", "pending"):
+            setattr(self, hook, getattr(inner, hook))
+
+    def offer(self, chain: Sequence[Block], now: float) -> Offer:
+        """The inner one's."""
+        return self._inner.offer(chain, now)
+
+    def validate(self, block: Block, chain: Sequence[Block], now: float) -> str | None:
+        """The inner one's."""
+        return self._inner.validate(block, chain, now)
+
+    def commit(self, block: Block) -> None:
+        """The inner one's."""
+        self._inner.commit(block)
+
+    def lookup(self, block: bytes) -> Block | None:
+        """A stored block."""
+        return self._blocks.get(block)
 
 
 def balloting(applied: Sequence[Deliver], verifier: Verifier) -> Application:

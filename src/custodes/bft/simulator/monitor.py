@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, Final, final
 
 from custodes.bft import statements
 from custodes.bft.core.events import Deliver
-from custodes.bft.messages import Block, Column, Message, Proposal, Qc, Timeout, Vote
+from custodes.bft.messages import Block, Column, Message, Proposal, Timeout, Vote
+from custodes.bft.simulator.decisions import Verify
+from custodes.bft.simulator.founded import Certificates, Founded
 from custodes.bft.team import Team
+
+
+WINDOW: Final = 8
+"""Views around its own in which a replica keeps votes; as in `ReplicaConfig`."""
 
 
 @final
@@ -23,10 +29,6 @@ class Violation:
     """Who did what, one line."""
     at: float
     """Time, units."""
-
-
-Verify = Callable[[int, bytes, bytes], bool]
-"""Replica, statement, signature: whether it is that one's. The simulator's own, never the one that replicas use."""
 
 
 @final
@@ -46,6 +48,8 @@ class Monitor:
         self._team = team
         self.honest = frozenset(honest)
         self._verify = verify
+        self._certificates = Certificates(team, verify)
+        self._founded = Founded(team, self.honest, self._certificates, verify)
         self._decided = decided
         self.violations: list[Violation] = []
         self.chain: list[Block] = []
@@ -53,10 +57,9 @@ class Monitor:
         self._signed: dict[tuple[str, int, int], Any] = {}
         self._gave_up: dict[int, int] = {}
         self._rested: dict[int, int] = {}
-        self._sound: set[bytes] = set()
-        self._seen: dict[tuple[int, str, int, int], Any] = {}
-        self.due: dict[tuple[int, int], str] = {}
-        self.reported: set[tuple[int, int]] = set()
+        self._seen: dict[tuple[int, int, int], bytes] = {}
+        self._due: dict[tuple[int, int], str] = {}
+        self._reported: set[tuple[int, int]] = set()
         self.top_view = 0
 
     def fail(self, rule: str, what: str, at: float) -> None:
@@ -75,9 +78,11 @@ class Monitor:
             case Proposal(block=block):
                 if block.proposer == sender:
                     self.top_view = max(self.top_view, block.view)
+                    self._founded.proposed(message, by_honest=True)
                     self._once("proposal", sender, block.view, statements.block_id(self._team, block), now)
             case Column():
                 if message.agent == sender:
+                    self._founded.column(sender, message, now)
                     self._once("column", sender, message.batch, statements.votes_digest(message), now)
 
     def _once(self, kind: str, signer: int, slot: int, said: Any, now: float) -> bool:
@@ -99,6 +104,9 @@ class Monitor:
         if vote.qc_view < vote.tc_high:
             what = f"replica {vote.voter} votes in {vote.view} on {vote.qc_view} below {vote.tc_high}"
             self.fail("sound-vote", what, now)
+        fault = self._founded.fault(vote.voter, vote.block, now)
+        if fault is not None:
+            self.fail("founded-vote", f"replica {vote.voter} votes in {vote.view} for a block {fault}", now)
         self._rested[vote.voter] = max(self._rested.get(vote.voter, 0), vote.qc_view)
 
     def _timeout_sent(self, timeout: Timeout, now: float) -> None:
@@ -110,28 +118,55 @@ class Monitor:
             what = f"replica {signer} gives up {timeout.view} showing {high}, but voted on {self._rested[signer]}"
             self.fail("nothing-hidden", what, now)
 
-    def received(self, receiver: int, message: Message) -> None:
-        """An honest replica got a message: two statements by one liar for one slot must lead to a proof."""
+    def received(self, receiver: int, message: Message, now: float, *, view: int, floor: int) -> None:
+        """A replica is about to get a message: two statements by one liar for one slot must lead to a proof.
+
+        Args:
+            receiver: Honest replica.
+            message: What it gets.
+            now: Time, units.
+            view: The view that it is in.
+            floor: The view of its last committed block.
+        """
         match message:
             case Vote():
-                said: Any = (message.block, message.qc_view, message.tc_high)
-                self._note(receiver, "vote", message.voter, message.view, said)
+                # Votes for views further away are not kept by a replica, so that nobody can fill its memory.
+                if abs(message.view - view) <= WINDOW:
+                    said = statements.statement_of_vote(self._team, message)
+                    self._note(receiver, message.voter, message.view, said, message.signature)
             case Proposal(block=block):
-                self._note(receiver, "proposal", block.proposer, block.view, statements.block_id(self._team, block))
+                self._founded.proposed(message, by_honest=False)
+                name = statements.block_id(self._team, block)
+                if block.view > floor and self._founded.block_fault(name) is None:
+                    said = statements.proposal_statement(self._team, block.view, name)
+                    self._note(receiver, block.proposer, -block.view, said, message.signature)
             case Column():
-                digest = statements.votes_digest(message)
-                self._note(receiver, "column", message.agent, message.batch, digest)
+                self._founded.column(receiver, message, now)
 
-    def _note(self, receiver: int, kind: str, signer: int, slot: int, said: Any) -> None:
-        known = self._seen.setdefault((receiver, kind, signer, slot), said)
-        if known != said:
-            self.due.setdefault((receiver, signer), f"{kind} {slot}")
+    def _note(self, receiver: int, signer: int, slot: int, said: bytes, signature: bytes) -> None:
+        if signer in self.honest:
+            return
+        key = (receiver, signer, slot)
+        known = self._seen.get(key)
+        if known is None:
+            if self._verify(signer, said, signature):
+                self._seen[key] = said
+        elif known != said and (receiver, signer) not in self._due and self._verify(signer, said, signature):
+            self._due[receiver, signer] = "proposal" if slot < 0 else "vote"
 
-    def report(self, reporter: int, culprit: int, now: float) -> None:
-        """An honest replica names a culprit: never an honest one."""
-        self.reported.add((reporter, culprit))
+    def report(self, reporter: int, culprit: int, now: float, *, valid: bool) -> None:
+        """A replica shows a proof: a valid one, and never against an honest replica."""
+        self._reported.add((reporter, culprit))
+        if not valid:
+            self.fail("valid-proof", f"replica {reporter} shows a proof against {culprit} that does not hold", now)
         if culprit in self.honest:
             self.fail("no-honest-accused", f"replica {reporter} accuses honest replica {culprit}", now)
+
+    def finish(self, now: float) -> None:
+        """The end of the run: whoever saw a liar sign two things has named it."""
+        for (receiver, signer), kind in self._due.items():
+            if (receiver, signer) not in self._reported:
+                self.fail("evidence", f"replica {receiver} saw two {kind}s of {signer} and names nobody", now)
 
     def delivered(self, replica: int, deliver: Deliver, now: float) -> None:
         """An honest replica commits a block: the same one as all others at this height, in order, certified."""
@@ -164,6 +199,8 @@ class Monitor:
     def rewind(self, replica: int, height: int) -> None:
         """An application restarts from what it had stored: blocks above this height are delivered to it again."""
         self._heights[replica] = height
+        self._founded.forget(replica)
+        self._seen = {key: said for key, said in self._seen.items() if key[0] != replica}
 
     def _certificate_fault(self, deliver: Deliver, name: bytes) -> str | None:
         """Two consecutive views, each block certified by the next one, and quorums of distinct signers that signed."""
@@ -177,17 +214,5 @@ class Monitor:
             before, below = statements.block_id(self._team, child), child
         if deliver.qc.block != before or deliver.qc.view != below.view or last_two[1] != last_two[0] + 1:
             return "the last two certificates are not of consecutive views"
-        return self._qc_fault(deliver.descendants[-1].qc) or self._qc_fault(deliver.qc)
-
-    def _qc_fault(self, qc: Qc) -> str | None:
-        digest = statements.qc_digest(qc)
-        if digest in self._sound:
-            return None
-        statement = statements.statement_of_qc(self._team, qc)
-        pairs = zip(qc.signers, qc.signatures, strict=False)
-        signed = {signer for signer, signature in pairs if self._verify(signer, statement, signature)}
-        n = self._team.n
-        if len(signed) * 2 < n + (n - 1) // 3 + 1:
-            return f"certificate of view {qc.view} has {len(signed)} distinct signers"
-        self._sound.add(digest)
-        return None
+        qc_fault = self._certificates.qc_fault
+        return qc_fault(deliver.descendants[-1].qc) or qc_fault(deliver.qc)

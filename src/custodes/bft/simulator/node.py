@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import final
 
 from custodes.bft import statements
@@ -12,32 +11,13 @@ from custodes.bft.core.config import ReplicaConfig
 from custodes.bft.core.events import Action, Deliver, Event, Root, Start, Synced
 from custodes.bft.core.replica import Replica
 from custodes.bft.crypto import Crypto, Signer
+from custodes.bft.messages import Block
 from custodes.bft.safety import SafetyRules
+from custodes.bft.simulator.apps import Keeping
 from custodes.bft.simulator.disk import MemoryLog
 from custodes.bft.simulator.scenario import BACKOFF, DELTA, TIMEOUT
 from custodes.bft.team import Team
 from custodes.bft.verify import Verifier
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class Parts:
-    """What replicas are made of. A seeded defect replaces one of these classes by a broken one."""
-
-    replica: Callable[..., Replica] = Replica
-    """Makes a replica, as `Replica`."""
-    safety: Callable[..., SafetyRules] = SafetyRules
-    """Makes the safety rules, as `SafetyRules`."""
-    verifier: Callable[[Team, Crypto], Verifier] = Verifier
-    """Makes the verifier, as `Verifier`."""
-    log: Callable[[], MemoryLog] = MemoryLog
-    """Makes an empty disk."""
-    application: Callable[[Application], Application] = lambda application: application
-    """Wraps the application of a replica."""
-
-
-HONEST = Parts()
-"""Nothing is broken."""
 
 
 @final
@@ -50,7 +30,6 @@ class Node:
         crypto: Checks signatures.
         signer: Its key.
         application: Makes the application of a new life, from what was applied and what checks columns.
-        parts: What it is made of.
         config: Its delays and limits; the simulator's when not given.
     """
 
@@ -62,33 +41,38 @@ class Node:
         crypto: Crypto,
         signer: Signer,
         application: Callable[[Sequence[Deliver], Verifier], Application],
-        parts: Parts = HONEST,
         config: ReplicaConfig | None = None,
     ) -> None:
         self.index = index
         self.lives = 0
         self.replica: Replica | None = None
-        self.log = parts.log()
+        self.log = MemoryLog()
+        self._blocks: dict[bytes, Block] = {}
         self.applied: list[tuple[Root, Deliver]] = []
         self._team = team
         self._crypto = crypto
         self._signer = signer
         self._application = application
-        self._parts = parts
         self._safety: SafetyRules | None = None
         self._config = configuration(index) if config is None else config
 
     def start(self, now: float) -> list[Action]:
         """A new life, from what the disk holds."""
-        verifier = self._parts.verifier(self._team, self._crypto)
-        safety = self._parts.safety(
+        verifier = Verifier(self._team, self._crypto)
+        safety = SafetyRules(
             team=self._team, index=self.index, signer=self._signer, log=self.log, verifier=verifier
         )
         self._safety = safety
         self.lives += 1
-        application = self._parts.application(self._application([deliver for _, deliver in self.applied], verifier))
-        self.replica = self._parts.replica(
-            config=self._config, team=self._team, safety=safety, crypto=self._crypto, application=application
+        stored = [deliver for _, deliver in self.applied]
+        application = Keeping(self._application(stored, verifier), self._blocks)
+        self.replica = Replica(
+            config=self._config,
+            team=self._team,
+            safety=safety,
+            crypto=self._crypto,
+            application=application,
+            verifier=verifier,
         )
         return self.step(Start(applied=self.applied[-1][0] if self.applied else None), now)
 
@@ -101,8 +85,16 @@ class Node:
             if isinstance(action, Deliver):
                 block = action.block
                 root = Root(block=statements.block_id(self._team, block), height=block.height, view=block.view)
-                self.applied.append((root, action))
+                self._store(root, action)
         return actions
+
+    def _store(self, root: Root, deliver: Deliver) -> None:
+        """Apply a block. It is durable when the next one comes, and not earlier: a crash may take the last one back."""
+        self.applied.append((root, deliver))
+        self._blocks[root.block] = deliver.block
+        if self._safety is not None and len(self.applied) > 1:
+            durable = self.applied[-2][0]
+            self._safety.committed(durable.height, durable.block)
 
     def synced(self, now: float) -> list[Action]:
         """The disk has done what the replica asked of it."""
@@ -124,7 +116,8 @@ class Node:
         self.log.crash(tear)
         self.replica = None
         if tear < 0.5 and self.applied:
-            self.applied.pop()
+            root, _ = self.applied.pop()
+            del self._blocks[root.block]
         return len(self.applied)
 
 

@@ -13,9 +13,11 @@ import numpy as np
 from custodes.bft import ballots, statements
 from custodes.bft.errors import DecodeError
 from custodes.bft.messages import Block, Column
+from custodes.bft.simulator import decisions
 from custodes.bft.simulator.crafting import Crafter
-from custodes.bft.simulator.monitor import Verify
+from custodes.bft.simulator.decisions import Verify
 from custodes.bft.team import Team
+from custodes.bft.votes import QUARANTINE
 
 HEALTHY: Final = 0
 """Item on which every honest agent votes Allow."""
@@ -152,10 +154,9 @@ class Judge:
         """What is wrong with a block that was committed; None when nothing is."""
         if not block.payload:
             return None
-        try:
-            found = ballots.decode_payload(block.payload, self._team.n)
-        except DecodeError as error:
-            return f"payload cannot be read ({error})"
+        found = decisions.read(block, self._team.n)
+        if found is None:
+            return "payload cannot be read"
         for ballot in found:
             fault = self._ballot_fault(ballot)
             if fault is not None:
@@ -168,27 +169,15 @@ class Judge:
             return f"batch {ballot.batch} is decided, not {self.decided}"
         if ballot.items != items_of(ballot.batch):
             return f"batch {ballot.batch} has other items"
-        given = [column for column in ballot.columns if column is not None]
-        if len(given) < self._team.n - self._team.f:
-            return f"batch {ballot.batch} is decided on {len(given)} columns"
-        for column in given:
-            digest = statements.votes_digest(column)
-            statement = statements.column_statement(self._team, ballot.batch, column.agent, digest)
-            if not self._verify(column.agent, statement, column.signature):
-                return f"column of {column.agent} on batch {ballot.batch} is not signed by it"
-            if column.agent in self._honest and column.severities != honest_votes(column.agent, ballot.batch):
-                return f"column of honest {column.agent} on batch {ballot.batch} was changed"
-        return self._decision_fault(ballot)
-
-    def _decision_fault(self, ballot: ballots.Ballot) -> str | None:
-        f = self._team.f
-        for item in range(ITEMS):
-            votes = [0 if column is None else column.severities[item] for column in ballot.columns]
-            levels = [sum(vote >= level for vote in votes) > bar for level, bar in ((1, f), (2, f), (3, 2 * f))]
-            if ballot.decisions[item] != sum(levels):
-                return f"decision on item {item} of batch {ballot.batch} does not follow from the votes"
+        fault = decisions.ballot_fault(self._team, self._verify, ballot)
+        if fault is not None:
+            return fault
+        for agent in sorted(self._honest):
+            column = ballot.columns[agent]
+            if column is not None and column.severities != honest_votes(agent, ballot.batch):
+                return f"column of honest {agent} on batch {ballot.batch} was changed"
         if ballot.decisions[HEALTHY] != 0:
             return f"healthy item of batch {ballot.batch} is decided {ballot.decisions[HEALTHY]}"
-        if ballot.decisions[MALICIOUS] < 2:
+        if ballot.decisions[MALICIOUS] < QUARANTINE:
             return f"malicious item of batch {ballot.batch} is not contained"
         return None

@@ -115,6 +115,8 @@ class Scenario:
     """What the liars do."""
     batches: int
     """Batches that the agents vote on."""
+    leaders: tuple[int, ...] = ()
+    """Who leads views 1, 2, ...; views beyond are led in turn. Only short runs have it: the bound is for turns."""
     deferred: bool = False
     """Replicas make records durable outside their steps, while other events happen."""
     real: bool = False
@@ -178,9 +180,17 @@ def draw(n: int, seed: int, length: Length, *, byzantine: int | None = None, rea
         crashes=_crashes(rng, honest, heal),
         style=_style(rng),
         batches=rng.randrange(1, 4),
+        leaders=_leaders(rng, liars, honest) if length == "short" else (),
         deferred=rng.random() < 0.3,
         real=real,
     )
+
+
+def _leaders(rng: random.Random, liars: tuple[int, ...], honest: list[int]) -> tuple[int, ...]:
+    """In half of the runs the liars lead every other view: safety must hold whoever leads."""
+    if not liars or rng.random() < 0.5:
+        return ()
+    return tuple(rng.choice(liars if rng.random() < 0.5 else honest) for _ in range(_TABLE))
 
 
 def _weather(rng: random.Random, n: int, heal: float) -> Weather:
@@ -214,6 +224,8 @@ def _crash(rng: random.Random, replica: int, heal: float, at: float) -> Crash:
     return Crash(at=at, back=back, replica=replica, tear=rng.random())
 
 
+_TABLE: Final = 40
+"""Views with drawn leaders."""
 _TRICKS: Final = (
     "silent",
     "equivocate",
@@ -234,8 +246,7 @@ _STRONG: Final = frozenset({"equivocate", "stale", "double_vote", "lie", "hoard"
 def _style(rng: random.Random) -> Style:
     shares = {}
     for name in _TRICKS:
-        chance = 0.6 if name in _STRONG else 0.2
+        chance = 0.6 if name in _STRONG else 0.25
         shares[name] = rng.choice((0.3, 0.7, 1.0)) if rng.random() < chance else 0.0
-    shares["silent"] = rng.choice((0.0, 0.0, 0.0, 0.2, 1.0)) if rng.random() < 0.3 else 0.0
-    shares["wrong"] *= 0.5
+    shares["silent"] = rng.choice((0.0, 0.3, 0.3, 0.6, 1.0)) if rng.random() < 0.4 else 0.0
     return Style(**shares)

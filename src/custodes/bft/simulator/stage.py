@@ -9,7 +9,7 @@ left to deliver. Messages of the next view wait for the next round's split.
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, Final, cast, final
+from typing import Any, Final, final
 
 from custodes.bft import statements
 from custodes.bft.core.config import ReplicaConfig
@@ -26,10 +26,12 @@ from custodes.bft.core.events import (
 )
 from custodes.bft.core.replica import Replica
 from custodes.bft.messages import Message, Proposal, Timeout, Vote
+from custodes.bft.safety import SafetyRules
 from custodes.bft.simulator.apps import Tagged
+from custodes.bft.simulator.disk import MemoryLog
 from custodes.bft.simulator.keys import make_keys
-from custodes.bft.simulator.node import HONEST, Parts
-from custodes.bft.team import Team
+from custodes.bft.simulator.turns import with_leaders
+from custodes.bft.verify import Verifier
 
 KEYS: Final = 4
 SLOTS: Final = (0, 0, 1, 2, 3)
@@ -42,41 +44,16 @@ _TRIES: Final = 3
 
 
 @final
-class Turns:
-    """A team whose leaders follow a table instead of taking turns.
-
-    Stands in for `Team`, which is final and takes turns: it has the same attributes and another `leader`.
-
-    Args:
-        team: Keys, chain and epoch.
-        leaders: Key that leads, by view; views beyond the table are led as usual.
-    """
-
-    __slots__ = ("_leaders", "_team", "chain", "context", "epoch", "f", "genesis", "keys", "n", "quorum")
-
-    def __init__(self, team: Team, leaders: dict[int, int]) -> None:
-        self._team = team
-        self._leaders = leaders
-        for name in ("chain", "context", "epoch", "f", "genesis", "keys", "n", "quorum"):
-            setattr(self, name, getattr(team, name))
-
-    def leader(self, view: int) -> int:
-        """Who leads a view."""
-        return self._leaders.get(view, view % KEYS)
-
-
-@final
 class Stage:
     """The joint state of the five replicas between two rounds.
 
     Args:
         leader: Key that leads view 1.
-        parts: What the replicas are made of.
     """
 
     __slots__ = ("_later", "commits", "fault", "leaders", "replicas", "round", "votes")
 
-    def __init__(self, leader: int, parts: Parts = HONEST) -> None:
+    def __init__(self, leader: int) -> None:
         self.leaders = {1: leader}
         self.round = 0
         self.fault = ""
@@ -84,17 +61,22 @@ class Stage:
         self.votes: dict[tuple[int, int], Any] = {}
         self._later: list[tuple[int, Message]] = []
         keys = make_keys(KEYS, real=False)
-        team = cast(Team, Turns(keys.team, self.leaders))
+        team = with_leaders(keys.team, self.leaders)
         crypto = keys.crypto()
         self.replicas: list[Replica] = []
         for slot, key in enumerate(SLOTS):
-            safety = parts.safety(
-                team=team, index=key, signer=keys.signers[key], log=parts.log(), verifier=parts.verifier(team, crypto)
-            )
+            verifier = Verifier(team, crypto)
+            safety = SafetyRules(team=team, index=key, signer=keys.signers[key], log=MemoryLog(), verifier=verifier)
             config = ReplicaConfig(index=key, timeout=_ROUND / 4, backoff_cap=0, heartbeat_delay=1.0)
-            application = parts.application(Tagged(b"twin" if slot == 0 else b"%d" % key))
             self.replicas.append(
-                parts.replica(config=config, team=team, safety=safety, crypto=crypto, application=application)
+                Replica(
+                    config=config,
+                    team=team,
+                    safety=safety,
+                    crypto=crypto,
+                    application=Tagged(b"twin" if slot == 0 else b"%d" % key),
+                    verifier=verifier,
+                )
             )
 
     def __getstate__(self) -> tuple[Any, ...]:

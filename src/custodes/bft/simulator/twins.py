@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, final
 
-from custodes.bft.simulator.node import HONEST, Parts
 from custodes.bft.simulator.snapshot import Snapshot
 from custodes.bft.simulator.stage import KEYS, SLOTS, Stage
 
@@ -72,14 +71,13 @@ def count_of(views: int) -> int:
 
 
 def explore(
-    views: int, part: tuple[int, int, int], *, parts: Parts = HONEST, most: int = 3, stop: bool = False
+    views: int, part: tuple[int, int, int], *, most: int = 3, stop: bool = False
 ) -> TwinsResult:
     """Play every scenario that begins in one way.
 
     Args:
         views: Views of each scenario, at least 1.
         part: As from `parts_of`.
-        parts: What the replicas are made of.
         most: Failures that are kept.
         stop: End at the first failure.
 
@@ -88,7 +86,7 @@ def explore(
     """
     first, side, second = part
     tally = _Tally(most=most, stop=stop)
-    stage = Stage(first, parts)
+    stage = Stage(first)
     fault = stage.play(side, second)
     _descend(stage, ((side, first),), second, fault, views, tally)
     return TwinsResult(
@@ -142,12 +140,11 @@ def _choices(views: int, left: int) -> Iterator[tuple[int, int]]:
             yield side, following
 
 
-def replay(name: str, *, parts: Parts = HONEST) -> tuple[str, Stage]:
+def replay(name: str) -> tuple[str, Stage]:
     """Play one scenario.
 
     Args:
         name: As `TwinsFailure.name`.
-        parts: What the replicas are made of.
 
     Returns:
         What broke, or nothing, and the joint state at the end.
@@ -161,7 +158,7 @@ def replay(name: str, *, parts: Parts = HONEST) -> tuple[str, Stage]:
         raise ValueError(f"{name!r} is not a Twins scenario such as 31.0-7.2-1.0") from None
     if not all(0 <= side < 2 ** len(SLOTS) and 0 <= leader < KEYS for side, leader in rounds):
         raise ValueError(f"{name!r} names a side over {2 ** len(SLOTS) - 1} or a leader over {KEYS - 1}")
-    stage, fault = Stage(rounds[0][1], parts), ""
+    stage, fault = Stage(rounds[0][1]), ""
     for at, (side, _) in enumerate(rounds):
         fault = fault or stage.play(side, rounds[at + 1][1] if at + 1 < len(rounds) else 0)
     return fault, stage

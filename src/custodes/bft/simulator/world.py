@@ -23,17 +23,19 @@ from custodes.bft.core.events import (
     Timer,
     TimerFired,
 )
-from custodes.bft.messages import Message
+from custodes.bft.evidence import check_proof
+from custodes.bft.messages import Column, Message, Proposal
 from custodes.bft.simulator.adversary import Adversary, Sending
 from custodes.bft.simulator.apps import balloting
 from custodes.bft.simulator.crafting import Crafter
 from custodes.bft.simulator.keys import make_keys
 from custodes.bft.simulator.monitor import Monitor, Violation
 from custodes.bft.simulator.network import Network
-from custodes.bft.simulator.node import HONEST, Node, Parts, configuration
+from custodes.bft.simulator.node import Node, configuration
 from custodes.bft.simulator.payloads import Judge, Liars, honest_votes, items_of
 from custodes.bft.simulator.scenario import Crash, Scenario, liveness_bound
 from custodes.bft.simulator.trace import Trace
+from custodes.bft.simulator.turns import with_leaders
 
 _ARRIVE: Final = 0
 _TIMER: Final = 1
@@ -80,38 +82,39 @@ class World:
 
     Args:
         scenario: What to play.
-        parts: What honest replicas are made of.
-        trace: Where to write what happens, if anywhere.
+        trace: Whether to hash what happens.
+        keep: Whether to keep it as lines, too.
     """
 
-    def __init__(self, scenario: Scenario, *, parts: Parts = HONEST, trace: bool = False, keep: bool = False) -> None:
+    def __init__(self, scenario: Scenario, *, trace: bool = False, keep: bool = False) -> None:
         self.scenario = scenario
         self._rng = random.Random(f"world/{scenario.n}/{scenario.length}/{scenario.seed}")
         keys = make_keys(scenario.n, real=scenario.real)
-        self.team = keys.team
-        self.trace = Trace(keys.team, keep=keep) if trace or keep else None
+        table = dict(enumerate(scenario.leaders, 1))
+        self.team = team = with_leaders(keys.team, table) if table else keys.team
+        self._judge_crypto = keys.judge
+        self.trace = Trace(team, keep=keep) if trace or keep else None
         self._network = Network(scenario, self._rng)
         honest = [index for index in range(scenario.n) if index not in scenario.liars]
-        self.judge = Judge(keys.team, frozenset(honest), keys.judge.verify)
-        self.monitor = Monitor(keys.team, honest, keys.judge.verify, self.judge.fault)
+        self.judge = Judge(team, frozenset(honest), keys.judge.verify)
+        self.monitor = Monitor(team, honest, keys.judge.verify, self.judge.fault)
         self.nodes: dict[int, Node] = {
             index: Node(
-                team=keys.team,
+                team=team,
                 index=index,
                 crypto=keys.crypto(),
                 signer=keys.signers[index],
                 application=balloting,
-                parts=parts,
                 config=configuration(index, deferred=scenario.deferred),
             )
             for index in honest
         }
         self.adversary: Adversary | None = None
         if scenario.liars:
-            crafter = Crafter(keys.team, {index: keys.signers[index] for index in scenario.liars})
+            crafter = Crafter(team, {index: keys.signers[index] for index in scenario.liars})
             rng = random.Random(f"liars/{scenario.n}/{scenario.length}/{scenario.seed}")
-            liars = Liars(keys.team, scenario.batches, crafter)
-            self.adversary = Adversary(scenario, keys.team, crafter, liars, rng)
+            liars = Liars(team, scenario.batches, crafter)
+            self.adversary = Adversary(scenario, team, crafter, liars, rng)
         self.heard: list[Message] | None = [] if len(scenario.liars) > scenario.f else None
         self.proofs: list[Any] = []
         self._queue: list[tuple[float, int, int, int, Any]] = []
@@ -214,6 +217,9 @@ class World:
             return
         if self.heard is not None:
             self.heard.append(message)
+        if sender not in self.nodes or isinstance(message, Proposal | Column):
+            replica = node.replica
+            self.monitor.received(receiver, message, now, view=replica.view, floor=replica.root.view)
         self._carry_out(receiver, node.step(Received(sender=sender, message=message), now), now)
 
     def _submit(self, now: float, index: int, batch: int) -> None:
@@ -260,7 +266,8 @@ class World:
             elif isinstance(action, Report):
                 self.proofs.append(action.proof)
                 self._note(now, f"{index} proves {action.proof.kind} by {action.proof.culprit}")
-                monitor.report(index, action.proof.culprit, now)
+                valid = check_proof(action.proof, self.team, self._judge_crypto) == action.proof.culprit
+                monitor.report(index, action.proof.culprit, now, valid=valid)
 
     def _delivered(self, index: int, deliver: Deliver, now: float) -> None:
         block = deliver.block
@@ -290,5 +297,7 @@ class World:
 
     def _finish(self, now: float) -> None:
         """What can be said only at the end."""
+        if not self.monitor.violations:
+            self.monitor.finish(now)
         self._note(now, "end")
 
