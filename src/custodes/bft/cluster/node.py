@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -137,6 +138,7 @@ class Node:
             index=index, addresses=settings.addresses, pins=pins, receive=self._received, metrics=self.metrics
         )
         self._timers: dict[Timer, asyncio.TimerHandle] = {}
+        self._events: deque[Event] = deque()
         self._refused = [0] * team.n
         self._running = False
 
@@ -144,11 +146,6 @@ class Node:
     def next_batch(self) -> int:
         """The first batch that is not decided by a committed block."""
         return self._duty.next_batch
-
-    @property
-    def turned_down(self) -> str | None:
-        """Why the last submission was not taken, if it was not."""
-        return self._duty.turned_down
 
     @property
     def connected(self) -> int:
@@ -171,10 +168,9 @@ class Node:
         self._journal.close()
         self._log.close()
 
-    def submit(self, votes: BatchVotes) -> str | None:
-        """Hand in this agent's votes on a batch; returns why they were not taken."""
+    def submit(self, votes: BatchVotes) -> None:
+        """Hand in this agent's votes on a batch."""
         self._step(Submit(work=votes))
-        return self._duty.turned_down
 
     def _received(self, sender: int, frame: bytes) -> None:
         if not self._running:
@@ -190,8 +186,14 @@ class Node:
         self._step(Received(sender=sender, message=message))
 
     def _step(self, event: Event) -> None:
-        for action in self._replica.step(event, self._loop.time()):
-            self._carry_out(action)
+        """Feed one event; one that carrying out an action brings about waits until all actions are carried out."""
+        self._events.append(event)
+        if len(self._events) > 1:
+            return
+        while self._events:
+            for action in self._replica.step(self._events[0], self._loop.time()):
+                self._carry_out(action)
+            self._events.popleft()
 
     def _carry_out(self, action: Action) -> None:
         match action:
