@@ -94,7 +94,7 @@ class Verifier:
         fault = self._signers_fault(tc.signers, tc.signatures)
         if fault is not None:
             return fault
-        if min(tc.high_views) < 0 or max(tc.high_views) >= tc.view:
+        if any(not 0 <= high < tc.view for high in tc.high_views):
             return "high view is not below the view that was given up"
         digest = tc_digest(tc)
         if digest in self._valid:

@@ -101,6 +101,7 @@ def test_a_timeout_shows_an_earlier_certificate_that_holds() -> None:
     assert refused(lambda: safety.sign_timeout(3, qc, None)) == "certificate is not of an earlier view"
     forged = dataclasses.replace(qc, signatures=(bytes(64),) * 3)
     assert refused(lambda: safety.sign_timeout(9, forged, None)) == "certificate holds a bad signature"
+    assert refused(lambda: safety.sign_timeout(9, qc, M.tc(8, (1, 1), (0, 1)))) == "too few signers"
     for view in (0, -1, 2**63):
         assert refused(lambda v=view: safety.sign_timeout(v, GENESIS, None)) == "view out of range"  # type: ignore[misc]
     assert safety.state.timeout_view == 0

@@ -24,17 +24,18 @@ from typing import Final, final
 from custodes.bft.errors import BftError
 from custodes.bft.safety import segment
 from custodes.bft.safety.codec import decode_record, encode_record
-from custodes.bft.safety.files import sync_folder, write_all, write_aside
+from custodes.bft.safety.files import make_room, sync_folder, write_all, write_aside
 from custodes.bft.safety.mark import Mark
 from custodes.bft.safety.records import AbstainRecord, Record, SnapshotRecord
 from custodes.bft.safety.segment import Scan
 
 SEGMENT_BYTES: Final = 64 * 2**20
 """A segment is replaced when it has grown by this much."""
-LEASE: Final = 128
+LEASE: Final = 256
 """Views (and batches) that one lease of the mark allows."""
 CHUNK: Final = 4 * 2**20
-"""The file grows by written zeros of this size, so that a sync need not wait for the file system's own records."""
+"""The file is given room in pieces of this size, so that a sync need not wait for its new length as well. Written zeros
+make the single sync cheaper still, but cost several milliseconds per piece (measured: mean and tail are worse)."""
 
 _flush: Final = getattr(os, "fdatasync", os.fsync)
 """Not every system can leave the file's times out."""
@@ -257,7 +258,7 @@ class FileLog:
     def _grow(self, room: int) -> None:
         if self._end + room > self._size:
             more = max(CHUNK, room) if self._segment_bytes >= CHUNK else room
-            write_all(self._handle, bytes(more), self._size)
+            make_room(self._handle, self._size, more)
             self._size += more
 
     def _check(self) -> None:

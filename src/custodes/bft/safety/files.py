@@ -37,6 +37,14 @@ def write_all(handle: int, data: bytes | memoryview, at: int) -> None:
         view, at = view[done:], at + done
 
 
+def make_room(handle: int, at: int, count: int) -> None:
+    """Make a file longer by zeros, at its end."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(handle, at, count)
+    else:
+        os.ftruncate(handle, at + count)
+
+
 def boot_id() -> bytes:
     """Which start of this machine's kernel this is (16 bytes); zeros where the system does not say."""
     with contextlib.suppress(OSError, ValueError):

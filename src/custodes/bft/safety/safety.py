@@ -119,7 +119,7 @@ class SafetyRules:
         """Write down that a view is given up. For a view that was given up already, what was shown then is shown again.
 
         Raises:
-            Refused: The certificate is not valid, or the rules forbid it.
+            Refused: A certificate is not valid, or the rules forbid it.
         """
         state = self._state
         if view == state.timeout_view and state.timeout_qc is not None:
@@ -127,6 +127,7 @@ class SafetyRules:
         else:
             reason = "view out of range" if not 1 <= view <= MAX_VIEW else None
             reason = reason or rules.timeout_refusal(state, view, high_qc) or self._verifier.qc_fault(high_qc)
+            reason = reason or (self._verifier.tc_fault(tc) if tc is not None else None)
             if reason is not None:
                 raise Refused(reason)
             self._write(TimeoutRecord(view=view, high_qc=high_qc, tc=tc), view=view)
@@ -180,7 +181,8 @@ class SafetyRules:
         Raises:
             BftError: The disk failed; this replica must stop.
         """
-        self._synced = max(self._synced, self._log.sync())
+        durable = self._log.sync()
+        self._synced = max(self._synced, durable)
 
     def release(self, ticket: Ticket) -> Vote | Timeout | Proposal | Column:
         """Sign what is durable.
