@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from custodes.stl.analysis import horizon, in_samples, memory, signals, warmup
     from custodes.stl.batched import Robustness, evaluate, smooth_error
     from custodes.stl.errors import FormulaError, StlError
-    from custodes.stl.explain import Explanation, explain
+    from custodes.stl.explain import Explanation
     from custodes.stl.formula import Formula
     from custodes.stl.parser import parse
     from custodes.stl.policy import End, Nan
@@ -27,7 +27,8 @@ _HOME = {
     "analysis": ("horizon", "in_samples", "memory", "signals", "warmup"),
     "batched": ("Robustness", "evaluate", "smooth_error"),
     "errors": ("FormulaError", "StlError"),
-    "explain": ("Explanation", "explain"),
+    # The function itself has the name of its package: custodes.stl.explain.explain.
+    "explain": ("Explanation",),
     "formula": ("Formula",),
     "parser": ("parse",),
     "policy": ("End", "Nan"),
@@ -55,7 +56,6 @@ __all__ = [
     "Verdict",
     "check_specs",
     "evaluate",
-    "explain",
     "format_formula",
     "horizon",
     "in_samples",
