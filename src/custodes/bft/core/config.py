@@ -14,7 +14,7 @@ class ReplicaConfig:
     index: int
     """This replica, 0 to n - 1."""
     timeout: float = 1.0
-    """How long a view may last, seconds; ten message delays and twice a leader's wait, or more (see `pacemaker`)."""
+    """How long a view may last, seconds; at least seven message delays and what a leader waits (see `pacemaker`)."""
     backoff_cap: int = 4
     """The time of a view doubles with each view that fails, up to timeout * 2 ** backoff_cap, and returns to `timeout`
     when a block is committed."""
@@ -28,7 +28,8 @@ class ReplicaConfig:
     fetch_batch: int = 64
     """Most blocks in one answer, at most `encoding.MAX_BLOCKS`."""
     orphans: int = 4096
-    """Most blocks held whose ancestors have not arrived, at least twice `fetch_batch`; a replica that is further behind catches up in legs."""
+    """Most blocks held whose ancestors have not arrived, at least twice `fetch_batch`; a replica that is further behind
+    catches up in legs."""
     orphan_bytes: int = 256 * 2**20
     """Most payload bytes of such blocks."""
     history: int = 1024

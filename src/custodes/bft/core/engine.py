@@ -92,6 +92,9 @@ class Engine:
                 view, tc = block.view, block.tc
         chain.certify(state.high_qc)
         self._enter(view, tc)
+        if state.timeout_view >= view:
+            # Said before the crash; said again, so that neither the others nor its own votes wait for the timer.
+            self._give_up()
 
     def finish(self, *, synced: bool) -> None:
         """Ends a step: sends what can be signed, and starts the view's timer if there is now a reason to."""
@@ -212,7 +215,7 @@ class Engine:
 
     def _vote(self, name: bytes) -> None:
         block = self.chain.tree.get(name)
-        if block is None or block.view != self.pacemaker.view or block.view <= self._safety.state.timeout_view:
+        if block is None or block.view != self.pacemaker.view or self._gave_up:
             return
         chain = self.chain.tree.chain(block.parent)
         if block.payload and len(chain) >= self._config.uncommitted:

@@ -19,8 +19,8 @@ Rules
 Liveness
 --------
 Assume that from time G on every message between honest replicas takes at most D, that at most f replicas are not
-honest and awake, and that `timeout` >= 10 D + 2 * (what a leader waits: `heartbeat_delay`, or for columns). T is the
-largest time of a view, timeout * 2 ** cap.
+honest and awake, and that `timeout` >= 7 D + W, where W is what a leader waits (`heartbeat_delay`, or for columns). T
+is the largest time of a view, timeout * 2 ** cap.
 
 *Synchronisation.* Let w be the highest view of an honest replica p at some time t >= G. p leaves w, or broadcasts a
 timeout for w by t + T and again every `timeout` seconds. It carries the certificates for w, so by t + T + D every
@@ -33,11 +33,12 @@ rest as above. So after synchronisation each view lasts at most T + 2 D.
 
 *An honest view succeeds.* Let the leaders of v and v + 1 be honest. After a Tc(v - 1), the honest replicas enter v
 within 2 D of each other: a quorum of timeouts holds f + 1 honest ones, these reach everyone, all join (rule 4), all
-form the Tc. After a Qc(v - 1) which a liar's vote completed for some only, the first of them helps the leader after a
-quarter of the view (rule 3), and the leader's proposal lifts the rest. The leader rests on a Qc at least as high as
-that of any Tc(v - 1), so all honest replicas vote, after fetching what they lack, before the first of them gives up
-(T / 4 + 6 D + the leader's wait <= T). Their votes alone are a quorum at everyone one D later. v + 1 goes the same way,
-with all honest replicas entering within D, and its Qc, in the view next to that of its parent, commits.
+form the Tc. The leader rests on a Qc at least as high as that of any Tc(v - 1), so its block gets every honest vote; it
+may have to fetch what it rests on (2 D), so may the voters, and the last vote is cast 7 D + W after the first entry,
+before anyone gives up. The honest votes alone are a quorum at everyone one D later. Then v + 1 goes the same way, with
+all honest replicas entering within D and nothing to fetch, and its Qc, in the view next to that of its parent, commits.
+After a Qc(v - 1) which a liar's vote completed for some replicas only, the first of them helps the leader after a
+quarter of the view (rule 3), and the leader's proposal lifts the rest; that view succeeds if T / 4 + 6 D + W <= T.
 
 *Enough honest leaders in a row.* When f of n >= 3f + 1 leaders in turn are not honest, the honest ones, at least
 2f + 1, stand in at most f runs of the cycle, so one run has at least 3. Even if its first view is lost to how the view
