@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -87,8 +89,19 @@ def flip(data: bytes, bit: int) -> bytes:
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Disk:
-    return Disk(tmp_path / "replica")
+def root(tmp_path: Path) -> Iterator[Path]:
+    """A folder in memory where the system has one: tens of thousands of small files are made."""
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def disk(root: Path) -> Disk:
+    return Disk(root / "replica")
 
 
 @pytest.fixture(autouse=True)
@@ -97,69 +110,67 @@ def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.fsync", lambda _: None)
 
 
-def test_every_cut_of_released_records(disk: Disk, tmp_path: Path) -> None:
+def test_every_cut_of_released_records(disk: Disk, root: Path) -> None:
     ends = signed(disk, 6)
-    counted = each(tmp_path, disk, range(ends[2], ends[5]), cut, 6)
+    counted = each(root, disk, range(ends[2], ends[5]), cut, 6)
     # Whole records gone: exactly at their three starts. Within one: damaged.
     assert counted == {"abstaining": 3, "stopped": ends[5] - ends[2] - 3}
 
 
-def test_every_cut_of_unreleased_records(disk: Disk, tmp_path: Path) -> None:
+def test_every_cut_of_unreleased_records(disk: Disk, root: Path) -> None:
     ends = signed(disk, 3, written=3)
-    counted = each(tmp_path, disk, range(ends[2], ends[5] + 1), cut, 3)
+    counted = each(root, disk, range(ends[2], ends[5] + 1), cut, 3)
     assert counted == {"recovered": ends[5] - ends[2] + 1}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(4))
-def test_every_flipped_bit_of_released_records(disk: Disk, tmp_path: Path, part: int) -> None:
+def test_every_flipped_bit_of_released_records(disk: Disk, root: Path, part: int) -> None:
     ends = signed(disk, 6)
     bits = range(8 * ends[2] + part, 8 * ends[5], 4)
-    assert each(tmp_path, disk, bits, flip, 6) == {"stopped": len(bits)}
+    assert each(root, disk, bits, flip, 6) == {"stopped": len(bits)}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(4))
-def test_every_flipped_bit_of_unreleased_records(disk: Disk, tmp_path: Path, part: int) -> None:
+def test_every_flipped_bit_of_unreleased_records(disk: Disk, root: Path, part: int) -> None:
     ends = signed(disk, 3, written=3)
     bits = range(8 * ends[2] + part, 8 * ends[5], 4)
-    assert each(tmp_path, disk, bits, flip, 3) == {"recovered": len(bits)}
+    assert each(root, disk, bits, flip, 3) == {"recovered": len(bits)}
 
 
 def test_every_damage_after_a_power_loss_took_the_marks_last_note(
-    disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    disk: Disk, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only the lease is left. What the disk had made durable is still told by the records after it."""
     ends = signed(disk, 6)
     (disk.mark / "released").write_bytes(bytes(20))
     monkeypatch.setattr(mark, "boot_id", lambda: b"another start..!")
     damaged = range(8 * ends[2], 8 * ends[4], 13)
-    assert each(tmp_path, disk, damaged, flip, 6) == {"stopped": len(damaged)}
+    assert each(root, disk, damaged, flip, 6) == {"stopped": len(damaged)}
     # The end of the log may have been torn, for all that anyone can know; then the replica trusts the disk's sync.
-    assert each(tmp_path, disk, range(ends[5], ends[5] + 1), cut, 6) == {"recovered": 1}
+    assert each(root, disk, range(ends[5], ends[5] + 1), cut, 6) == {"recovered": 1}
 
 
-def test_every_flipped_bit_of_header_and_mark(disk: Disk, tmp_path: Path) -> None:
+def test_every_flipped_bit_of_header_and_mark(disk: Disk, root: Path) -> None:
     signed(disk, 4)
     bits = range(8 * segment.HEADER.size)
-    assert each(tmp_path, disk, bits, flip, 4) == {"stopped": len(bits)}
+    assert each(root, disk, bits, flip, 4) == {"stopped": len(bits)}
     for name in ("lease", "released"):
         original = (disk.mark / name).read_bytes()
         counted: Counter[str] = Counter()
         for bit in range(0, 8 * len(original), 3):
-            scratch = disk.copy(tmp_path / "scratch")
+            scratch = disk.copy(root / "scratch")
             (scratch.mark / name).write_bytes(flip(original, bit))
             counted[outcome(scratch, 4)] += 1
         for length in range(len(original)):
-            scratch = disk.copy(tmp_path / "scratch")
+            scratch = disk.copy(root / "scratch")
             (scratch.mark / name).write_bytes(original[:length])
             counted[outcome(scratch, 4)] += 1
         assert set(counted) == {"stopped"}
 
 
-def test_a_snapshot_that_is_damaged_stops_the_replica(
-    disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_snapshot_that_is_damaged_stops_the_replica(disk: Disk, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also when power was lost: a segment got its name only when its first records were durable."""
     safety = disk.rules(create=True, lease=LEASE, segment_bytes=10)
     for block in CHAIN[:4]:
@@ -169,10 +180,10 @@ def test_a_snapshot_that_is_damaged_stops_the_replica(
     monkeypatch.setattr(mark, "boot_id", lambda: b"another start..!")
     start = 8 * segment.HEADER.size
     bits = range(start, start + 8 * 300, 7)
-    assert each(tmp_path, disk, bits, flip, 4) == {"stopped": len(bits)}
+    assert each(root, disk, bits, flip, 4) == {"stopped": len(bits)}
 
 
-def test_a_record_removed_from_the_middle_stops_the_replica(disk: Disk, tmp_path: Path) -> None:
+def test_a_record_removed_from_the_middle_stops_the_replica(disk: Disk, root: Path) -> None:
     ends = signed(disk, 6)
     data = disk.segment.read_bytes()
     disk.segment.write_bytes(data[: ends[2]] + data[ends[3] :])
