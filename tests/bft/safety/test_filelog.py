@@ -8,6 +8,7 @@ import os
 import shutil
 import threading
 from collections.abc import Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from custodes.bft.messages import Block
 from custodes.bft.safety import Refused, SafetyRules, filelog, mark
 from custodes.bft.safety.codec import decode_record, encode_record
 from custodes.bft.safety.filelog import FileLog
+from custodes.bft.safety.mark import owner_of
 from custodes.bft.safety.records import (
     AbstainRecord,
     ColumnRecord,
@@ -156,30 +158,45 @@ def test_all_that_was_released_is_there(disk: Disk, end: str, monkeypatch: pytes
     assert again.sign_vote(CHAIN[5]).view == 6
 
 
-def test_a_process_that_is_killed_leaves_a_log(disk: Disk) -> None:
+def _sign_until_killed(root: Path, writer: Connection) -> None:
+    safety = Disk(root).rules(create=True)
+    for block in CHAIN:
+        ticket = safety.prepare_vote(block)
+        if block.view == 30:
+            safety.sync()
+            writer.send(safety.release(ticket))
+    writer.send(None)
+    threading.Event().wait()
+
+
+def test_a_process_that_is_killed_leaves_a_log(disk: Disk, tmp_path: Path) -> None:
     """Killed for real, by the kernel, in the middle of its work."""
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("spawn")
     reader, writer = context.Pipe(duplex=False)
-
-    def work() -> None:
-        safety = disk.rules(create=True)
-        for block in CHAIN:
-            safety.prepare_vote(block)
-            if block.view == 30:
-                safety.prepare_vote(block)
-                writer.send(safety.sign_vote(block))
-        writer.send(None)
-        threading.Event().wait()
-
-    process = context.Process(target=work)
+    process = context.Process(target=_sign_until_killed, args=(tmp_path, writer))
     process.start()
-    vote, _ = reader.recv(), reader.recv()
-    process.kill()
-    process.join()
+    try:
+        assert reader.poll(60)
+        vote, _ = reader.recv(), reader.recv()
+    finally:
+        process.kill()
+        process.join()
+        reader.close()
+        writer.close()
     again = disk.rules()
     # What was written but not released may be there or not; here the kernel kept it.
     assert again.state.voted_view == 40
     assert vote.view == 30
+
+
+def test_the_log_of_another_replica_chain_or_epoch_is_refused(disk: Disk) -> None:
+    disk.rules(create=True, owner=owner_of(M.team, 0)).sign_vote(CHAIN[0])
+    disk.kill()
+    others = [owner_of(M.team, 1), owner_of(material(chain="other").team, 0), owner_of(material(epoch=4).team, 0)]
+    for other in others:
+        with pytest.raises(BftError, match="of another replica, chain or epoch"):
+            disk.log(owner=other)
+    assert disk.rules(owner=owner_of(M.team, 0)).state.voted_view == 1
 
 
 def test_one_process_at_a_time(disk: Disk) -> None:

@@ -25,7 +25,7 @@ from custodes.bft.errors import BftError
 from custodes.bft.safety import segment
 from custodes.bft.safety.codec import decode_record, encode_record
 from custodes.bft.safety.files import make_room, sync_folder, write_all, write_aside
-from custodes.bft.safety.mark import Mark
+from custodes.bft.safety.mark import OWNER, Mark
 from custodes.bft.safety.records import AbstainRecord, Record, SnapshotRecord
 from custodes.bft.safety.segment import Scan
 
@@ -50,6 +50,8 @@ class FileLog:
     Args:
         folder: Where the segment is.
         mark: Where the high-water mark is; another folder.
+        owner: Who signs (`owner_of`). A log of anybody else is refused: who starts from the log of another key, chain
+            or epoch has forgotten all that it signed itself.
         create: Whether to start a new log when neither folder holds one. Only for a key that never signed: a replica
             that lost both and starts afresh contradicts itself.
         durable: Whether `sync` waits for the disk. False only to measure what that costs.
@@ -66,6 +68,7 @@ class FileLog:
         folder: Path,
         mark: Path,
         *,
+        owner: bytes = bytes(OWNER),
         create: bool = False,
         durable: bool = True,
         distrust_disk: bool = False,
@@ -86,7 +89,7 @@ class FileLog:
         for place in (folder, mark):
             place.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(folder / "lock")
-        self._mark = Mark(mark)
+        self._mark = Mark(mark, owner)
         try:
             self._open(create, distrust_disk)
         except BaseException:

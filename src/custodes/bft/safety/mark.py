@@ -30,12 +30,14 @@ from typing import Final, final
 
 from custodes.bft.errors import BftError
 from custodes.bft.safety.files import boot_id, sync_folder, write_all, write_aside
+from custodes.bft.team import Team
 
 _LEASE_MAGIC: Final = b"custlea\x01"
 _RELEASED_MAGIC: Final = b"custrel\x01"
-_LEASE: Final = struct.Struct("<8s16s16sQqQB")
+_LEASE: Final = struct.Struct("<8s16s16s16sQqQB")
 _RELEASED: Final = struct.Struct("<8s16s16sQ")
 _SEAL: Final = 16
+OWNER: Final = 16
 
 
 @final
@@ -45,6 +47,8 @@ class Lease:
 
     log_id: bytes
     """Which log it is of (16 bytes)."""
+    owner: bytes
+    """Which replica of which team signs from it (16 bytes; see `owner_of`)."""
     boot: bytes
     """Which start of the machine wrote it (16 bytes)."""
     view: int
@@ -63,14 +67,16 @@ class Mark:
 
     Args:
         folder: Where they are, or shall be.
+        owner: Who signs (16 bytes); the mark of anybody else is refused.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, owner: bytes) -> None:
+        self._owner = owner
         self._lease_path = folder / "lease"
         self._released_path = folder / "released"
         self._boot = boot_id()
         self._handle = -1
-        self._lease: Lease | None = None
+        self._log_id = b""
 
     @property
     def exists(self) -> bool:
@@ -86,10 +92,18 @@ class Mark:
         data = self._lease_path.read_bytes() if self._lease_path.exists() else b""
         if len(data) != _LEASE.size + _SEAL or data[_LEASE.size :] != _seal(data[: _LEASE.size]):
             raise BftError("the high-water mark is damaged", where=str(self._lease_path), fix=DAMAGED)
-        magic, log_id, boot, view, batch, sequence, clean = _LEASE.unpack_from(data)
+        magic, log_id, owner, boot, view, batch, sequence, clean = _LEASE.unpack_from(data)
         if magic != _LEASE_MAGIC:
             raise BftError("the high-water mark is of another version", where=str(self._lease_path), fix=DAMAGED)
-        lease = Lease(log_id=log_id, boot=boot, view=view, batch=batch, sequence=sequence, clean=bool(clean))
+        if owner != self._owner:
+            raise BftError(
+                "the log is of another replica, chain or epoch",
+                where=str(self._lease_path),
+                fix="point to the replica's own folders",
+            )
+        lease = Lease(
+            log_id=log_id, owner=owner, boot=boot, view=view, batch=batch, sequence=sequence, clean=bool(clean)
+        )
         return lease, max(sequence, self._read_released(lease))
 
     def same_boot(self, lease: Lease) -> bool:
@@ -98,7 +112,7 @@ class Mark:
 
     def start(self, log_id: bytes, view: int, batch: int, sequence: int) -> None:
         """Begin to mark: both files say what holds now."""
-        self._put_lease(Lease(log_id=log_id, boot=self._boot, view=view, batch=batch, sequence=sequence, clean=False))
+        self._put_lease(log_id, view, batch, sequence)
         self._handle = os.open(self._released_path, os.O_CREAT | os.O_RDWR, 0o600)
         self.release(sequence)
         os.fsync(self._handle)
@@ -106,23 +120,16 @@ class Mark:
 
     def extend(self, view: int, batch: int, sequence: int) -> None:
         """Durably allow signatures up to a view and a batch."""
-        assert self._lease is not None
-        self._put_lease(
-            Lease(log_id=self._lease.log_id, boot=self._boot, view=view, batch=batch, sequence=sequence, clean=False)
-        )
+        self._put_lease(self._log_id, view, batch, sequence)
 
     def release(self, sequence: int) -> None:
         """Note that the log is durable up to a sequence."""
-        assert self._lease is not None
-        fields = _RELEASED.pack(_RELEASED_MAGIC, self._lease.log_id, self._boot, sequence)
+        fields = _RELEASED.pack(_RELEASED_MAGIC, self._log_id, self._boot, sequence)
         write_all(self._handle, fields + _seal(fields), 0)
 
     def close(self, view: int, batch: int, sequence: int) -> None:
         """End in an orderly way: the mark is exact."""
-        assert self._lease is not None
-        self._put_lease(
-            Lease(log_id=self._lease.log_id, boot=self._boot, view=view, batch=batch, sequence=sequence, clean=True)
-        )
+        self._put_lease(self._log_id, view, batch, sequence, clean=True)
         self.drop()
 
     def drop(self) -> None:
@@ -131,12 +138,10 @@ class Mark:
             os.close(self._handle)
             self._handle = -1
 
-    def _put_lease(self, lease: Lease) -> None:
-        fields = _LEASE.pack(
-            _LEASE_MAGIC, lease.log_id, lease.boot, lease.view, lease.batch, lease.sequence, lease.clean
-        )
+    def _put_lease(self, log_id: bytes, view: int, batch: int, sequence: int, *, clean: bool = False) -> None:
+        fields = _LEASE.pack(_LEASE_MAGIC, log_id, self._owner, self._boot, view, batch, sequence, clean)
         write_aside(self._lease_path, fields + _seal(fields))
-        self._lease = lease
+        self._log_id = log_id
 
     def _read_released(self, lease: Lease) -> int:
         """The released sequence; 0 where a power loss may have taken it."""
@@ -151,6 +156,11 @@ class Mark:
             # No power was lost since it was written, so nothing but damage explains it.
             raise BftError("the high-water mark is damaged", where=str(self._released_path), fix=DAMAGED)
         return 0
+
+
+def owner_of(team: Team, index: int) -> bytes:
+    """Who signs as a replica of a team (16 bytes): its chain, epoch, and key."""
+    return hashlib.sha256(b"custodes/owner" + team.context + team.keys[index]).digest()[:OWNER]
 
 
 DAMAGED: Final = (
