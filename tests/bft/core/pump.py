@@ -28,7 +28,7 @@ from custodes.bft.core.events import (
     TimerFired,
 )
 from custodes.bft.core.replica import Replica
-from custodes.bft.crypto import KeyedHashCrypto, KeyedHashSigner
+from custodes.bft.crypto import Crypto, KeyedHashCrypto, KeyedHashSigner
 from custodes.bft.evidence import Proof
 from custodes.bft.messages import NO_TC, Block, Message, Proposal, Qc, Tc, Timeout, Vote
 from custodes.bft.safety import SafetyRules
@@ -101,11 +101,13 @@ class Pump:
         silent: Sequence[int] = (),
         application: Callable[[int], Application] | None = None,
         crypto: Any = None,
+        check: Callable[[int], Crypto] | None = None,
         **config: Any,
     ) -> None:
         self.crypto = KeyedHashCrypto(tuple(bytes([i + 1]) * 16 for i in range(n))) if crypto is None else crypto
         self.team = Team(chain="test", epoch=1, keys=tuple(self.crypto.keys))
         self.verifier = Verifier(self.team, self.crypto)
+        self.check_with = check or (lambda index: self.crypto)
         self.n = n
         self.config = {"timeout": 1.0, "fetch_delay": 0.05, **config}
         self.application = application or (lambda index: Numbers())
@@ -132,7 +134,7 @@ class Pump:
                 self.feed(index, Start())
 
     def _make(self, index: int) -> Replica:
-        verifier = Verifier(self.team, self.crypto)
+        verifier = Verifier(self.team, self.check_with(index))
         app = self.apps[index]
         if isinstance(app, Numbers):
             app.store = self.stores[index]
@@ -144,7 +146,7 @@ class Pump:
             config=ReplicaConfig(index=index, **self.config),
             team=self.team,
             safety=safety,
-            crypto=self.crypto,
+            crypto=verifier.crypto,
             application=self.apps[index],
             verifier=verifier,
         )
