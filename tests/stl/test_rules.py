@@ -130,7 +130,7 @@ def test_satisfied_and_violated(name: str) -> None:
         assert (float(result.value[0]) >= 0) == good
         explanation = explain(formula, signals_now)
         assert explanation.verdict == ("satisfied" if good else "violated")
-        assert bool(explanation.violations) != good
+        assert bool(explanation.runs.violated) != good
         monitor = SingleMonitor(per_sample(formula))
         points = [
             monitor.update({key: float(values[at]) for key, values in signals_now.items()}) for at in range(LENGTH)

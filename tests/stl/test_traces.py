@@ -165,7 +165,10 @@ def test_the_first_step_is_the_period(write: Write) -> None:
     trace = make_regular(read_table(write("a.csv", "time,x\n10,1\n12,2\n14,3\n"), ["x"]), specs())
     assert (trace.period_ns, trace.length, trace.unit) == (2 * 10**9, 3, "s")
     assert trace.times is not None
-    assert trace.times.tolist() == [0.0, 2.0, 4.0]
+    assert trace.times.tolist() == [10.0, 12.0, 14.0]
+    dated = make_regular(read_table(write("c.csv", "time,x\n2020-01-01,1\n2020-01-02,2\n"), ["x"]), specs())
+    assert dated.times is not None
+    assert (dated.times.tolist(), dated.unit) == ([0.0, 86_400.0], "s after the first sample")
     counted = make_regular(read_table(write("b.csv", "x\n1\n2\n"), ["x"]), specs('period = "1s"'))
     assert (counted.times, counted.period_ns) == (None, 10**9)
 

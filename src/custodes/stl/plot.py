@@ -89,12 +89,14 @@ def _signal(axis: Any, x: npt.NDArray[np.float64], name: str, explanation: Expla
 
 def _robustness(axis: Any, x: npt.NDArray[np.float64], explanation: Explanation) -> None:
     """Robustness with its zero line; what is infinite is left out."""
-    lower, upper = (np.where(np.isfinite(each), each, np.nan) for each in explanation.robustness)
+    lower, upper = (
+        np.where(np.isfinite(each), each, np.nan) for each in (explanation.runs.lower, explanation.runs.upper)
+    )
     axis.axhline(0.0, color="black", linewidth=0.8)
     axis.step(x, lower, where="mid", color=_LINE, linewidth=1.2)
     if not np.array_equal(lower, upper, equal_nan=True):
         axis.step(x, upper, where="mid", color=_LINE, linewidth=1.2, linestyle=":")
-    _shade(axis, x, explanation.violations, _BROKEN, 0.7)
+    _shade(axis, x, explanation.runs.violated, _BROKEN, 0.7)
     axis.axvline(x[explanation.at], color=_BLAME, linewidth=1.0)
     axis.set_ylabel("robustness", rotation=0, ha="right", va="center")
 

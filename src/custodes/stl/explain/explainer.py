@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -13,7 +13,7 @@ from custodes.stl import formula as f
 from custodes.stl.analysis import signals as signals_of
 from custodes.stl.errors import StlError
 from custodes.stl.explain.claims import Claim, reason
-from custodes.stl.explain.explanation import Explanation, Range, Step, Verdict
+from custodes.stl.explain.explanation import Explanation, Range, Runs, Step, Verdict
 from custodes.stl.explain.terms import comparison_claims, term_claims
 from custodes.stl.explain.values import Values
 from custodes.stl.explain.windows import Floats, Interval, Mask, Samples, intervals
@@ -57,16 +57,15 @@ def explain(
     values = Values(formula, trace, end)
     _, lower, upper = values.pair(formula)
     low, high = float(lower[at]), float(upper[at])
-    verdict: Verdict = "violated" if high < 0 else "satisfied" if low >= 0 else "undetermined"
-    if verdict == "undetermined":
+    verdict: Verdict = "satisfied" if low >= 0 else "violated" if high < 0 or end == "pessimistic" else "undetermined"
+    certain = low >= 0 or high < 0
+    if not certain:
         # No claim holds for certain: ask what keeps the lower bound down.
         values = Values(formula, trace, end, certain=False)
-    most = verdict != "satisfied"
-    top = Claim(node=formula, times=np.array([at]), most=most, level=high if verdict == "violated" else low)
+    level = high if certain and verdict == "violated" else low
+    top = Claim(node=formula, times=np.array([at]), most=verdict != "satisfied", level=level)
     blame = {name: np.zeros(values.size, dtype=bool) for name in signals_of(formula)}
     steps = tuple(_steps(values, top, blame))
-    _, body_low, body_high = values.pair(per_sample(formula))
-    part = (body_low[: values.length], body_high[: values.length])
     return Explanation(
         formula=formula,
         text=format_formula(formula),
@@ -74,14 +73,13 @@ def explain(
         length=values.length,
         end=end,
         verdict=verdict,
+        certain=certain,
         lower=low,
         upper=high,
         steps=steps,
-        responsible={name: _known(mask, trace[name], end) for name, mask in blame.items() if mask.any()},
-        unknown={name: _unknown(mask, trace[name], end) for name, mask in blame.items() if mask.any()},
-        violations=intervals(np.flatnonzero(part[1] < 0)),
-        open=intervals(np.flatnonzero((part[0] < 0) & (part[1] >= 0))),
-        robustness=part,
+        responsible=_named(blame, trace, end, _known),
+        unknown=_named(blame, trace, end, _unknown),
+        runs=_runs(values, formula, end),
         signals=trace,
         times=None if times is None else np.asarray(times, dtype=np.float64),
         unit=unit,
@@ -201,6 +199,30 @@ def _text(node: f.Term | f.Formula) -> str:
     if isinstance(node, _TERMS):
         return format_formula(f.Comparison(operator=">", left=node, right=_MARK)).removesuffix(" > _")
     return format_formula(node)
+
+
+def _runs(values: Values, formula: f.Formula, end: End) -> Runs:
+    """Where the rule is broken, sample by sample."""
+    _, lower, upper = values.pair(per_sample(formula))
+    low, high = lower[: values.length], upper[: values.length]
+    highest = low if end == "pessimistic" else high
+    return Runs(
+        lower=low,
+        upper=high,
+        violated=intervals(np.flatnonzero(highest < 0)),
+        open=intervals(np.flatnonzero((low < 0) & (highest >= 0))),
+    )
+
+
+def _named(
+    blame: Mapping[str, Mask],
+    trace: Mapping[str, Floats],
+    end: End,
+    which: Callable[[Mask, Floats, End], tuple[Interval, ...]],
+) -> dict[str, tuple[Interval, ...]]:
+    """The samples of one sort, of the signals that have any."""
+    found = {name: which(mask, trace[name], end) for name, mask in blame.items()}
+    return {name: parts for name, parts in found.items() if parts}
 
 
 def _known(mask: Mask, signal: Floats, end: End) -> tuple[Interval, ...]:

@@ -62,6 +62,21 @@ class Step:
 
 @final
 @dataclass(frozen=True, kw_only=True)
+class Runs:
+    """A rule sample by sample, without its outermost unbounded `always`."""
+
+    lower: Floats
+    """Robustness, at least, [samples]."""
+    upper: Floats
+    """Robustness, at most, [samples]."""
+    violated: tuple[Interval, ...]
+    """Maximal ranges where it is violated."""
+    open: tuple[Interval, ...]
+    """Maximal ranges where unknown samples leave it open."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
 class Explanation:
     """Why a formula is satisfied or violated at one sample of a trace."""
 
@@ -77,6 +92,8 @@ class Explanation:
     """End policy."""
     verdict: Verdict
     """At that sample. undetermined: unknown samples (masked, or after the end) can still turn it."""
+    certain: bool
+    """Whether the verdict holds whatever the unknown samples are. (Pessimistic calls violated what may be.)"""
     lower: float
     """Robustness there, at least."""
     upper: float
@@ -84,16 +101,12 @@ class Explanation:
     steps: tuple[Step, ...]
     """Parts of the formula that make the verdict, parents before children."""
     responsible: Mapping[str, tuple[Interval, ...]]
-    """Samples of signals that imply the verdict alone: changing all others cannot turn it. (Of an undetermined
-    verdict: the samples that leave it open.)"""
+    """Samples of signals that imply the verdict alone: changing all others cannot turn it. (Of a verdict that is not
+    certain: the samples that leave it open.)"""
     unknown: Mapping[str, tuple[Interval, ...]]
     """Samples among these that are unknown, also after the end of the trace."""
-    violations: tuple[Interval, ...]
-    """Where the formula is violated whatever the unknown samples are; without its outermost unbounded `always`."""
-    open: tuple[Interval, ...]
-    """Where that is undetermined."""
-    robustness: tuple[Floats, Floats]
-    """Lower and upper robustness of what `violations` is about, per sample."""
+    runs: Runs
+    """The rule sample by sample."""
     signals: Mapping[str, Floats]
     """The trace."""
     times: Floats | None
@@ -115,11 +128,12 @@ class Explanation:
             "samples": self.length,
             "end": self.end,
             "verdict": self.verdict,
+            "certain": self.certain,
             "robustness": [_number(self.lower), _number(self.upper)],
             "responsible": {name: _ranges(parts) for name, parts in self.responsible.items()},
             "unknown": {name: _ranges(parts) for name, parts in self.unknown.items()},
-            "violations": _ranges(self.violations),
-            "undetermined": _ranges(self.open),
+            "violations": _ranges(self.runs.violated),
+            "undetermined": _ranges(self.runs.open),
             "steps": [_step(step) for step in self.steps],
         }
 

@@ -27,7 +27,7 @@ def render(explanation: Explanation) -> str:
     for step in explanation.steps:
         indent = "  " * (min(step.depth, DEEPEST) + 1)
         lines += [f"{indent}{shorten(step.text)}", f"{indent}  {_says(step, explanation)}"]
-    what = "leave it open" if explanation.verdict == "undetermined" else "alone make it so"
+    what = "alone make it so" if explanation.certain else "leave it open"
     if explanation.responsible:
         named = "; ".join(f"{name} at {places(parts)}" for name, parts in explanation.responsible.items() if parts)
         lines.append(f"These samples {what}: {named or 'none'}.")
@@ -106,9 +106,9 @@ def _moment(explanation: Explanation, sample: int) -> str:
 
 def _runs(explanation: Explanation) -> Iterator[str]:
     """Where else the rule is broken."""
-    if explanation.violations:
-        total = sum(part.last - part.first + 1 for part in explanation.violations)
+    if explanation.runs.violated:
+        total = sum(part.last - part.first + 1 for part in explanation.runs.violated)
         share = f"{total} of {explanation.length} samples"
-        yield f"Violated, sample by sample, at {places(explanation.violations)} ({share})."
-    if explanation.open:
-        yield f"Undetermined at {places(explanation.open)}."
+        yield f"Violated, sample by sample, at {places(explanation.runs.violated)} ({share})."
+    if explanation.runs.open:
+        yield f"Undetermined at {places(explanation.runs.open)}."

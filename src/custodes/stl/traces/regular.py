@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import final
+from typing import Final, final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,9 @@ from custodes.stl.specfile import Spec, SpecFile
 from custodes.stl.traces.files import Table
 from custodes.stl.traces.rows import Row
 
+READABLE: Final = 100_000
+"""Times that begin later are shown from the first sample on."""
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -27,9 +30,9 @@ class Trace:
     signals: Mapping[str, npt.NDArray[np.float64]]
     """By name, [samples]; NaN where unknown."""
     times: npt.NDArray[np.float64] | None
-    """Time of each sample in `unit`, since the first one; None when samples are only counted."""
+    """Time of each sample in `unit`, for people; None when samples are only counted."""
     unit: str
-    """A key of UNITS; empty without times."""
+    """A key of UNITS, and from when if not from zero; empty without times."""
     period_ns: int | None
     """Distance of the samples, nanoseconds; None when nothing says it."""
     length: int
@@ -58,8 +61,12 @@ def make_regular(table: Table, file: SpecFile) -> Trace:
             times, columns = regular(times, columns, period_ns=period or 1, sampling=file.sampling)
         except StlError as error:
             raise _placed(error, table.source) from None
-    since = (times - times[0]) / UNITS[file.time_unit]
-    return Trace(signals=columns, times=since, unit=file.time_unit, period_ns=period, length=len(times))
+    scale = UNITS[file.time_unit]
+    # A date would take all the digits that a person reads.
+    late = abs(int(times[0])) >= READABLE * scale
+    unit = f"{file.time_unit} after the first sample" if late else file.time_unit
+    shown = (times - times[0] if late else times) / scale
+    return Trace(signals=columns, times=shown, unit=unit, period_ns=period, length=len(times))
 
 
 def _period(file: SpecFile, first: int, second: int, source: str) -> int | None:
