@@ -59,6 +59,8 @@ class Adversary:
         self._payloads = payloads
         self._rng = rng
         self.knowledge = Knowledge(team, crafter)
+        self._beyond = len(scenario.liars) > scenario.f
+        self._split: dict[int, int] = {}
         self._entered = 0
         self._voted: set[int] = set()
         self._gave_up: set[int] = set()
@@ -87,6 +89,7 @@ class Adversary:
 
     def tick(self) -> list[Sending]:
         """What the liars do now and then, unprompted."""
+        self._advance(now=True)
         view = self.knowledge.view
         if not self._quiet(view):
             if self._may(self._style.lie):
@@ -105,34 +108,54 @@ class Adversary:
                 self._send_some(column, sender=liar, all_of_them=not self._may(self._style.withhold))
         return self._taken()
 
-    def _advance(self) -> None:
-        """Lead every view that can be entered now and has not been."""
+    def _advance(self, *, now: bool = False) -> None:
+        """Lead every view that can be entered and has not been; too many liars first wait for both halves' votes."""
         while self._entered < self.knowledge.view:
-            self._entered = self.knowledge.view
-            leader = self._team.leader(self._entered)
-            if leader in self._liars and not self._quiet(self._entered):
-                self._lead(leader, self._entered)
+            view = self.knowledge.view
+            if not now and self._beyond and len(self.knowledge.qcs.get(view - 1, {})) < self._split.get(view - 1, 0):
+                return
+            self._entered = view
+            leader = self._team.leader(view)
+            if leader in self._liars and not self._quiet(view):
+                self._lead(leader, view)
 
     def _lead(self, leader: int, view: int) -> None:
         style, rng = self._style, self._rng
-        count = rng.choice((2, 2, 3)) if self._may(style.equivocate) else 1
-        blocks = [block for block in (self._block(leader, view) for _ in range(count)) if block is not None]
+        blocks = self._blocks(leader, view)
         wait = rng.uniform(0.0, _PATIENCE) if rng.random() < 0.3 else 0.0
+        given: list[list[int]] = [[] for _ in blocks]
         for receiver in self._honest:
-            if self._may(style.withhold * 0.5):
+            if not blocks or self._may(style.withhold * 0.5):
                 continue
-            both = rng.random() < 0.15
-            for block in blocks if both else rng.sample(blocks, min(1, len(blocks))):
-                proposal = self._craft.proposal(leader, block)
+            for at in self._chosen(receiver, blocks):
+                given[at].append(receiver)
+                proposal = self._craft.proposal(leader, blocks[at])
                 if self._may(style.forge * 0.3):
                     proposal = replace(proposal, signature=rng.randbytes(64))
                 self._send(leader, receiver, proposal, wait)
         for block in blocks:
             self.knowledge.learn_block(block)
-        for block in blocks:
-            self._vote(block, wait)
+        self._split[view] = sum(bool(receivers) for receivers in given)
+        apart = len(blocks) > 1 and rng.random() < 0.7
+        for block, receivers in zip(blocks, given, strict=True):
+            self._vote(block, wait, only=receivers if apart else None)
 
-    def _block(self, leader: int, view: int) -> Block | None:
+    def _blocks(self, leader: int, view: int) -> list[Block]:
+        """One block; or, equivocating, several; or one on each certificate of the view before if there are two."""
+        rivals = list(self.knowledge.qcs.get(view - 1, {}).values())
+        if len(rivals) > 1:
+            return [self._make(leader, view, qc, None) for qc in rivals]
+        count = self._rng.choice((2, 2, 3)) if self._may(self._style.equivocate) else 1
+        return [block for block in (self._block(leader, view, another=at > 0) for at in range(count)) if block is not None]
+
+    def _chosen(self, receiver: int, blocks: Sequence[Block]) -> list[int]:
+        """Which of the blocks a replica gets: one on a parent that it voted for, if there is one; seldom all."""
+        if self._rng.random() < 0.15:
+            return list(range(len(blocks)))
+        liked = [at for at, block in enumerate(blocks) if self.knowledge.liked.get((receiver, block.qc.view)) == block.parent]
+        return [self._rng.choice(liked if liked and len(blocks) > 1 else range(len(blocks)))]
+
+    def _block(self, leader: int, view: int, *, another: bool) -> Block | None:
         """A block of a view on certificates that a replica may take, or (forging) on none that it may."""
         chosen = self._basis(view)
         if chosen is None:
@@ -140,6 +163,11 @@ class Adversary:
         qc, tc = chosen
         if self._may(self._style.forge * 0.5):
             qc, tc = self._forged_basis(qc, tc)
+        if another:
+            qc = self.knowledge.another(qc, self._rng)
+        return self._make(leader, view, qc, tc)
+
+    def _make(self, leader: int, view: int, qc: Qc, tc: Tc | None) -> Block:
         above = qc.block
         if self._may(self._style.forge * 0.2) and self.knowledge.blocks:
             above = self._rng.choice(list(self.knowledge.blocks))
@@ -188,8 +216,8 @@ class Adversary:
             block = self.knowledge.blocks.get(block.parent)
         return chain[::-1]
 
-    def _vote(self, block: Block, wait: float = 0.0) -> None:
-        """Vote once per view, or for everything."""
+    def _vote(self, block: Block, wait: float = 0.0, only: Sequence[int] | None = None) -> None:
+        """Vote once per view, or for everything; for the eyes of some replicas only, if so wished."""
         view = block.view
         if self._quiet(view) or (view in self._voted and not self._may(self._style.double_vote)):
             return
@@ -197,7 +225,10 @@ class Adversary:
         for liar in self._liars:
             vote = self._craft.vote(liar, block)
             self.knowledge.learn(vote)
-            if not self._may(self._style.hoard):
+            if only is not None:
+                for receiver in only:
+                    self._send(liar, receiver, vote, wait)
+            elif not self._may(self._style.hoard):
                 self._send_some(vote, sender=liar, wait=wait, all_of_them=not self._may(self._style.withhold))
 
     def _give_up(self, view: int) -> None:

@@ -55,15 +55,22 @@ class Crafter:
         statement = statements.column_statement(self._team, column.batch, column.agent, digest)
         return replace(column, signature=self._signers[column.agent].sign(statement))
 
-    def qc(self, key: tuple[int, bytes, int, int], votes: Mapping[int, bytes]) -> Qc:
-        """A certificate of others' votes and as many own ones as are needed (more votes than that are left out)."""
+    def with_own(self, others: Mapping[int, object]) -> int:
+        """How many distinct signers there are if every liar signs too."""
+        return len(others) + sum(index not in others for index in self._signers)
+
+    def qc(
+        self, key: tuple[int, bytes, int, int], votes: Mapping[int, bytes], rng: random.Random | None = None
+    ) -> Qc:
+        """A certificate of others' votes and own ones; which quorum of them, the generator chooses."""
         view, block, qc_view, high = key
         statement = statements.vote_statement(self._team, view, block, qc_view, high)
         signatures = dict(votes)
         for index, signer in self._signers.items():
-            if len(signatures) < self._team.quorum:
+            if rng is not None or len(signatures) < self._team.quorum:
                 signatures.setdefault(index, signer.sign(statement))
-        chosen = sorted(signatures)[: self._team.quorum]
+        signers = sorted(signatures)
+        chosen = signers[: self._team.quorum] if rng is None else sorted(rng.sample(signers, self._team.quorum))
         return Qc(
             view=view,
             block=block,

@@ -28,26 +28,27 @@ class Keys:
 
 
 @cache
-def make_keys(n: int, *, real: bool) -> Keys:
+def make_keys(n: int, *, real: bool, chain: str = "simulation") -> Keys:
     """Keys of n replicas, always the same ones.
 
     Args:
         n: Replicas, at least 4.
         real: Ed25519 instead of keyed hashes.
+        chain: Chain id.
     """
     seeds = tuple(hashlib.sha256(f"simulated replica {index}".encode()).digest() for index in range(n))
     if real:
         signers = {index: Ed25519Signer(seed) for index, seed in enumerate(seeds)}
         public = tuple(signer.public for signer in signers.values())
         return Keys(
-            team=Team(chain="simulation", epoch=1, keys=public),
+            team=Team(chain=chain, epoch=1, keys=public),
             signers=signers,
             crypto=lambda: Ed25519Crypto(public),
             judge=Ed25519Crypto(public),
         )
     hashed = KeyedHashCrypto(seeds)
     return Keys(
-        team=Team(chain="simulation", epoch=1, keys=hashed.keys),
+        team=Team(chain=chain, epoch=1, keys=hashed.keys),
         signers={index: hashed.signer(index) for index in range(n)},
         crypto=lambda: KeyedHashCrypto(seeds),
         judge=KeyedHashCrypto(seeds),

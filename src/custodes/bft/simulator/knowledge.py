@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import final
 
 from custodes.bft import statements
@@ -29,6 +30,7 @@ class Knowledge:
         self.timeouts: dict[int, dict[int, Timeout]] = {}
         self.tcs: dict[int, Tc] = {}
         self.columns: dict[tuple[int, int], Column] = {}
+        self.liked: dict[tuple[int, int], bytes] = {}
         self.old: list[Message] = []
         self.view = 1
 
@@ -86,9 +88,17 @@ class Knowledge:
         if vote.voter in votes:
             return False
         votes[vote.voter] = vote.signature
-        if len(votes) + self._crafter.count >= self._team.quorum:
+        self.liked[vote.voter, vote.view] = vote.block
+        if self._crafter.with_own(votes) >= self._team.quorum:
             self.learn_qc(self._crafter.qc(key, votes))
         return True
+
+    def another(self, qc: Qc, rng: random.Random) -> Qc:
+        """A certificate of the same block by other signers, if enough are known: a block on it is another block."""
+        votes = self.votes.get((qc.view, qc.block, qc.qc_view, qc.tc_high), {})
+        if self._crafter.with_own(votes) < self._team.quorum:
+            return qc
+        return self._crafter.qc((qc.view, qc.block, qc.qc_view, qc.tc_high), votes, rng)
 
     def _learn_timeout(self, timeout: Timeout) -> bool:
         known = self.timeouts.setdefault(timeout.view, {})
@@ -97,7 +107,7 @@ class Knowledge:
         known[timeout.voter] = timeout
         self.learn_qc(timeout.high_qc)
         self.learn_tc(timeout.tc)
-        if timeout.view not in self.tcs and len(known) + self._crafter.count >= self._team.quorum:
+        if timeout.view not in self.tcs and self._crafter.with_own(known) >= self._team.quorum:
             self.learn_tc(self.lowest_tc(timeout.view))
         return True
 

@@ -184,13 +184,15 @@ class Monitor:
             if statements.block_id(self._team, self.chain[block.height - 1]) != name:
                 self.fail("agreement", f"replica {replica} commits another block at height {block.height}", now)
             return
-        self._extend(replica, block, now)
+        self._extend(replica, block, name, now)
 
-    def _extend(self, replica: int, block: Block, now: float) -> None:
+    def _extend(self, replica: int, block: Block, name: bytes, now: float) -> None:
         before = self.chain[-1] if self.chain else None
         parent = self._team.genesis if before is None else statements.block_id(self._team, before)
         if block.parent != parent or block.view <= (0 if before is None else before.view):
             self.fail("extension", f"replica {replica} commits height {block.height}, which does not follow", now)
+        if block.proposer in self.honest and self._signed.get(("proposal", block.proposer, block.view)) != name:
+            self.fail("authentic", f"replica {replica} commits a block that {block.proposer} never proposed", now)
         self.chain.append(block)
         fault = self._decided(block)
         if fault:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, final
 
 from custodes.bft.votes import tolerated
@@ -178,7 +178,7 @@ def draw(n: int, seed: int, length: Length, *, byzantine: int | None = None, rea
         heal=heal,
         weather=_weather(rng, n, heal),
         crashes=_crashes(rng, honest, heal),
-        style=_style(rng),
+        style=_style(rng) if count <= tolerated(n) else _daring(rng),
         batches=rng.randrange(1, 4),
         leaders=_leaders(rng, liars, honest) if length == "short" else (),
         deferred=rng.random() < 0.3,
@@ -241,6 +241,11 @@ _TRICKS: Final = (
 )
 _STRONG: Final = frozenset({"equivocate", "stale", "double_vote", "lie", "hoard", "withhold"})
 """Tricks that can break safety together: used more often than those that are refused at once."""
+
+
+def _daring(rng: random.Random) -> Style:
+    """Liars who are too many to be stood: they split the honest ones whenever they can."""
+    return replace(_style(rng), equivocate=1.0, double_vote=1.0, hoard=0.0, silent=0.0, withhold=0.0, lie=0.3)
 
 
 def _style(rng: random.Random) -> Style:

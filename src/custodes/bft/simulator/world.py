@@ -24,7 +24,7 @@ from custodes.bft.core.events import (
     TimerFired,
 )
 from custodes.bft.evidence import check_proof
-from custodes.bft.messages import Column, Message, Proposal
+from custodes.bft.messages import Block, Column, Message, Proposal
 from custodes.bft.simulator.adversary import Adversary, Sending
 from custodes.bft.simulator.apps import balloting
 from custodes.bft.simulator.crafting import Crafter
@@ -46,6 +46,8 @@ _TICK: Final = 5
 _SYNCED: Final = 6
 _BATCH_EVERY: Final = 5.0
 _TICK_EVERY: Final = 3.0
+MOST_HELD: Final = 1000
+"""Entries in all buffers of one replica: no run is long enough for more."""
 _MOST_STEPS: Final = 400_000
 """Steps after which a run is called a flood."""
 
@@ -84,20 +86,32 @@ class World:
         scenario: What to play.
         trace: Whether to hash what happens.
         keep: Whether to keep it as lines, too.
+        listen: Whether to keep what honest replicas receive; always with more than f liars.
+        chain: Chain id.
     """
 
-    def __init__(self, scenario: Scenario, *, trace: bool = False, keep: bool = False) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        *,
+        trace: bool = False,
+        keep: bool = False,
+        listen: bool = False,
+        chain: str = "simulation",
+    ) -> None:
         self.scenario = scenario
         self._rng = random.Random(f"world/{scenario.n}/{scenario.length}/{scenario.seed}")
-        keys = make_keys(scenario.n, real=scenario.real)
+        keys = make_keys(scenario.n, real=scenario.real, chain=chain)
         table = dict(enumerate(scenario.leaders, 1))
         self.team = team = with_leaders(keys.team, table) if table else keys.team
-        self._judge_crypto = keys.judge
+        self.judge_crypto = keys.judge
         self.trace = Trace(team, keep=keep) if trace or keep else None
         self._network = Network(scenario, self._rng)
         honest = [index for index in range(scenario.n) if index not in scenario.liars]
         self.judge = Judge(team, frozenset(honest), keys.judge.verify)
-        self.monitor = Monitor(team, honest, keys.judge.verify, self.judge.fault)
+        # With too many liars wrong decisions are to be expected; what is looked for then is the parting of the honest.
+        beyond = len(scenario.liars) > scenario.f
+        self.monitor = Monitor(team, honest, keys.judge.verify, _anything if beyond else self.judge.fault)
         self.nodes: dict[int, Node] = {
             index: Node(
                 team=team,
@@ -115,7 +129,7 @@ class World:
             rng = random.Random(f"liars/{scenario.n}/{scenario.length}/{scenario.seed}")
             liars = Liars(team, scenario.batches, crafter)
             self.adversary = Adversary(scenario, team, crafter, liars, rng)
-        self.heard: list[Message] | None = [] if len(scenario.liars) > scenario.f else None
+        self.heard: list[Message] | None = [] if listen or len(scenario.liars) > scenario.f else None
         self.proofs: list[Any] = []
         self._queue: list[tuple[float, int, int, int, Any]] = []
         self._count = 0
@@ -124,6 +138,10 @@ class World:
         self._healed_view = 0
         self._healed_in = 0.0
         self.steps = 0
+
+    def inject(self, at: float, sender: int, receiver: int, message: Message) -> None:
+        """Have a message arrive that nobody in this run has made."""
+        self._push(at, _ARRIVE, receiver, (sender, message))
 
     def run(self) -> Outcome:
         """Play it to its end."""
@@ -266,7 +284,7 @@ class World:
             elif isinstance(action, Report):
                 self.proofs.append(action.proof)
                 self._note(now, f"{index} proves {action.proof.kind} by {action.proof.culprit}")
-                valid = check_proof(action.proof, self.team, self._judge_crypto) == action.proof.culprit
+                valid = check_proof(action.proof, self.team, self.judge_crypto) == action.proof.culprit
                 monitor.report(index, action.proof.culprit, now, valid=valid)
 
     def _delivered(self, index: int, deliver: Deliver, now: float) -> None:
@@ -297,7 +315,16 @@ class World:
 
     def _finish(self, now: float) -> None:
         """What can be said only at the end."""
-        if not self.monitor.violations:
-            self.monitor.finish(now)
+        if self.monitor.violations:
+            return
+        self.monitor.finish(now)
+        for index, node in self.nodes.items():
+            held = 0 if node.replica is None else sum(node.replica.sizes().values())
+            if held > MOST_HELD:
+                self.monitor.fail("bounded", f"replica {index} holds {held} entries", now)
         self._note(now, "end")
 
+
+def _anything(block: Block) -> str | None:
+    """No decision is wrong."""
+    return None
