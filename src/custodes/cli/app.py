@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import custodes
-from custodes.cli import data, evaluate, report, stl, train
+from custodes.cli import bft, data, evaluate, report, stl, train
 
 app = typer.Typer(
     name="custodes",
@@ -40,3 +40,4 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("report")(report.report)
 app.add_typer(data.app, name="data")
 app.add_typer(stl.app, name="stl")
+app.add_typer(bft.app, name="bft")

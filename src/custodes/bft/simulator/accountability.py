@@ -74,7 +74,9 @@ class Prosecutor:
             said[statement] = signature
 
     def _against(self, signer: int, said: dict[bytes, bytes]) -> evidence.Proof | None:
-        signed = [(statements.parse(self._team, statement), signature + statement) for statement, signature in said.items()]
+        signed = [
+            (statements.parse(self._team, statement), signature + statement) for statement, signature in said.items()
+        ]
         for at, (first, one) in enumerate(signed):
             for second, other in signed[:at]:
                 assert first is not None

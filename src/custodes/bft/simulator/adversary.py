@@ -48,9 +48,7 @@ class Adversary:
         rng: Every choice.
     """
 
-    def __init__(
-        self, scenario: Scenario, team: Team, crafter: Crafter, payloads: Liars, rng: random.Random
-    ) -> None:
+    def __init__(self, scenario: Scenario, team: Team, crafter: Crafter, payloads: Liars, rng: random.Random) -> None:
         self._style = scenario.style
         self._liars = scenario.liars
         self._honest = tuple(index for index in range(scenario.n) if index not in scenario.liars)
@@ -146,13 +144,17 @@ class Adversary:
         if len(rivals) > 1:
             return [self._make(leader, view, qc, None) for qc in rivals]
         count = self._rng.choice((2, 2, 3)) if self._may(self._style.equivocate) else 1
-        return [block for block in (self._block(leader, view, another=at > 0) for at in range(count)) if block is not None]
+        return [
+            block for block in (self._block(leader, view, another=at > 0) for at in range(count)) if block is not None
+        ]
 
     def _chosen(self, receiver: int, blocks: Sequence[Block]) -> list[int]:
         """Which of the blocks a replica gets: one on a parent that it voted for, if there is one; seldom all."""
         if self._rng.random() < 0.15:
             return list(range(len(blocks)))
-        liked = [at for at, block in enumerate(blocks) if self.knowledge.liked.get((receiver, block.qc.view)) == block.parent]
+        liked = [
+            at for at, block in enumerate(blocks) if self.knowledge.liked.get((receiver, block.qc.view)) == block.parent
+        ]
         return [self._rng.choice(liked if liked and len(blocks) > 1 else range(len(blocks)))]
 
     def _block(self, leader: int, view: int, *, another: bool) -> Block | None:
@@ -322,4 +324,3 @@ class Adversary:
     def _taken(self) -> list[Sending]:
         out, self._out = self._out, []
         return out
-

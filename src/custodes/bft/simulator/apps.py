@@ -52,7 +52,18 @@ class Keeping(Application):
         self._inner = inner
         self._blocks = blocks
         # Hooks that add nothing are the inner one's own: they are called for every message.
-        for hook in ("offer", "validate", "commit", "refused", "start", "submit", "signed", "receive", "period", "pending"):
+        for hook in (
+            "offer",
+            "validate",
+            "commit",
+            "refused",
+            "start",
+            "submit",
+            "signed",
+            "receive",
+            "period",
+            "pending",
+        ):
             setattr(self, hook, getattr(inner, hook))
 
     def offer(self, chain: Sequence[Block], now: float) -> Offer:

@@ -21,7 +21,7 @@ def no_lock(patches: Patches) -> None:
         return _basis(view, max(qc_view, tc_high) if tc_high < view - 1 else qc_view, tc_high)
 
     def lets_in(view: int, qc: Qc, tc: Tc | None) -> bool:
-        return qc.view == view - 1 and tc is None or qc.view < view - 1 and tc is not None and tc.view == view - 1
+        return (qc.view == view - 1 and tc is None) or (qc.view < view - 1 and tc is not None and tc.view == view - 1)
 
     _basis = verify.basis_fault
     patches.everywhere(verify.basis_fault, basis)

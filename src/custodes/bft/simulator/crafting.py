@@ -33,9 +33,7 @@ class Crafter:
         high = statements.tc_high(block.tc)
         statement = statements.vote_statement(self._team, block.view, name, block.qc.view, high)
         signature = self._signers[voter].sign(statement)
-        return Vote(
-            view=block.view, block=name, qc_view=block.qc.view, tc_high=high, voter=voter, signature=signature
-        )
+        return Vote(view=block.view, block=name, qc_view=block.qc.view, tc_high=high, voter=voter, signature=signature)
 
     def timeout(self, voter: int, view: int, high_qc: Qc, tc: Tc | None) -> Timeout:
         """A liar's timeout, with whatever certificates suit it."""
@@ -44,9 +42,7 @@ class Crafter:
 
     def proposal(self, proposer: int, block: Block) -> Proposal:
         """A block signed by a liar, whoever leads its view."""
-        statement = statements.proposal_statement(
-            self._team, block.view, statements.block_id(self._team, block)
-        )
+        statement = statements.proposal_statement(self._team, block.view, statements.block_id(self._team, block))
         return Proposal(block=block, signature=self._signers[proposer].sign(statement))
 
     def column(self, column: Column) -> Column:
@@ -59,9 +55,7 @@ class Crafter:
         """How many distinct signers there are if every liar signs too."""
         return len(others) + sum(index not in others for index in self._signers)
 
-    def qc(
-        self, key: tuple[int, bytes, int, int], votes: Mapping[int, bytes], rng: random.Random | None = None
-    ) -> Qc:
+    def qc(self, key: tuple[int, bytes, int, int], votes: Mapping[int, bytes], rng: random.Random | None = None) -> Qc:
         """A certificate of others' votes and own ones; which quorum of them, the generator chooses."""
         view, block, qc_view, high = key
         statement = statements.vote_statement(self._team, view, block, qc_view, high)
@@ -103,7 +97,7 @@ class Crafter:
         )
 
     def false_qc(self, rng: random.Random, block: Block) -> Qc:
-        """A certificate for any block, of which the liars alone know: repeated, foreign, too few or unsigned signers."""
+        """A certificate for any block, known to the liars alone: repeated, foreign, too few or unsigned signers."""
         team = self._team
         vote = self.vote(next(iter(self._signers)), block)
         own = {index: self.vote(index, block).signature for index in self._signers}
@@ -134,9 +128,7 @@ class Crafter:
         signature = signer.sign(statements.timeout_statement(team, view, 0))
         repeated = rng.random() < 0.5
         signers = (index,) * team.quorum if repeated else tuple(range(team.quorum))
-        return Tc(
-            view=view, signers=signers, high_views=(0,) * team.quorum, signatures=(signature,) * team.quorum
-        )
+        return Tc(view=view, signers=signers, high_views=(0,) * team.quorum, signatures=(signature,) * team.quorum)
 
     def in_the_name_of(self, voter: int, message: Message) -> Message | None:
         """The same message with another's name on it and a signature that is not that one's; None where none fits."""

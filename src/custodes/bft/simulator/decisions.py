@@ -25,7 +25,7 @@ def read(block: Block, n: int) -> tuple[ballots.Ballot, ...] | None:
 
 
 def ballot_fault(team: Team, verify: Verify, ballot: ballots.Ballot) -> str | None:
-    """Why a ballot proves nothing: too few columns, one that its agent did not sign, or decisions that do not follow."""
+    """Why a ballot proves nothing: too few columns, one not signed by its agent, decisions that do not follow."""
     f = (team.n - 1) // 3
     given = [column for column in ballot.columns if column is not None]
     if len(given) < team.n - f:

@@ -83,9 +83,7 @@ def _all_restart() -> Result:
 
 def _torn_logs() -> Result:
     """Replicas restart one after the other, every two units, each time without what was not durable."""
-    crashes = tuple(
-        Crash(at=2.0 * turn, back=2.0 * turn + 0.1, replica=turn % 4, tear=0.0) for turn in range(1, 16)
-    )
+    crashes = tuple(Crash(at=2.0 * turn, back=2.0 * turn + 0.1, replica=turn % 4, tear=0.0) for turn in range(1, 16))
     return verdict(World(calm(4, crashes=crashes)))
 
 

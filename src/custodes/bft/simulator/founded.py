@@ -101,9 +101,7 @@ class Founded:
 
     def column(self, holder: int, column: Column, now: float) -> None:
         """Takes in a column that a replica received or signed."""
-        statement = statements.column_statement(
-            self._team, column.batch, column.agent, statements.votes_digest(column)
-        )
+        statement = statements.column_statement(self._team, column.batch, column.agent, statements.votes_digest(column))
         if self._verify(column.agent, statement, column.signature):
             self._held.setdefault(holder, {}).setdefault((column.batch, column.agent), now)
 
@@ -140,9 +138,7 @@ class Founded:
         if block.tc is not None and block.qc.view < max(block.tc.high_views):
             return "that rests on less than its timeout certificate shows"
         return (
-            self._certificates.qc_fault(block.qc)
-            or self._certificates.tc_fault(block.tc)
-            or self._payload_fault(block)
+            self._certificates.qc_fault(block.qc) or self._certificates.tc_fault(block.tc) or self._payload_fault(block)
         )
 
     def _payload_fault(self, block: Block) -> str | None:

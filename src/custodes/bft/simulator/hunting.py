@@ -32,6 +32,15 @@ class Kill:
     """One line."""
 
     @property
+    def replay(self) -> str:
+        """The command that shows it again, line by line where there is a trace."""
+        if not self.where or not self.seed.isdigit():
+            return f"custodes bft simulate --mutant {self.mutant}"
+        length, size = self.where.split(" n=")
+        more = " --long" if length == "long" else ""
+        return f"custodes bft simulate --mutant {self.mutant} --seed {self.seed} --n {size}{more} --trace"
+
+    @property
     def killed(self) -> bool:
         """Whether the suite found it."""
         return bool(self.where)

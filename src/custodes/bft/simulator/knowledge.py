@@ -46,7 +46,7 @@ class Knowledge:
             case Status():
                 new = self.learn_qc(message.high_qc) | self.learn_tc(message.tc)
             case Blocks(blocks=blocks):
-                new = any([self.learn_block(block) for block in blocks])
+                new = sum(self.learn_block(block) for block in blocks) > 0
             case Column():
                 new = self.columns.setdefault((message.batch, message.agent), message) is message
             case _:

@@ -13,7 +13,6 @@ from custodes.bft.simulator.decisions import Verify
 from custodes.bft.simulator.founded import Certificates, Founded
 from custodes.bft.team import Team
 
-
 WINDOW: Final = 8
 """Views around its own in which a replica keeps votes; as in `ReplicaConfig`."""
 
@@ -98,7 +97,9 @@ class Monitor:
             return
         gave_up = self._gave_up.get(vote.voter, 0)
         if vote.view <= gave_up:
-            self.fail("no-vote-after-timeout", f"replica {vote.voter} votes in {vote.view} after giving up {gave_up}", now)
+            self.fail(
+                "no-vote-after-timeout", f"replica {vote.voter} votes in {vote.view} after giving up {gave_up}", now
+            )
         if vote.tc_high < 0 and vote.qc_view != vote.view - 1:
             self.fail("sound-vote", f"replica {vote.voter} votes in {vote.view} on {vote.qc_view} without reason", now)
         if vote.qc_view < vote.tc_high:

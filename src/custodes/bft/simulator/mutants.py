@@ -55,7 +55,9 @@ def _directed(name: str) -> tuple[Hunt, ...]:
 
 MUTANTS: Final = (
     Mutant(name="no-lock", what="votes for blocks below the timeout certificate's high view", seed=broken.no_lock),
-    Mutant(name="lowest-high", what="takes a timeout certificate's lowest high view for its highest", seed=broken.low_high),
+    Mutant(
+        name="lowest-high", what="takes a timeout certificate's lowest high view for its highest", seed=broken.low_high
+    ),
     Mutant(name="quorum-2f", what="a quorum is 2f", seed=broken.quorum_2f),
     Mutant(name="commit-gap", what="commits on certificates of views that are not consecutive", seed=broken.commit_gap),
     Mutant(name="vote-twice", what="votes for every block of a view", seed=broken.vote_twice),
@@ -79,9 +81,19 @@ MUTANTS: Final = (
     Mutant(name="few-columns", what="a ballot may have any number of columns", seed=broken.few_columns),
     Mutant(name="silent-watch", what="equivocation is dropped silently", seed=broken.silent_watch),
     Mutant(name="newest-first", what="ancestors are committed newest first", seed=broken.newest_first),
-    Mutant(name="any-chain", what="signed bytes name no chain and no epoch", seed=broken.any_chain, hunts=_directed("other-chain")),
+    Mutant(
+        name="any-chain",
+        what="signed bytes name no chain and no epoch",
+        seed=broken.any_chain,
+        hunts=_directed("other-chain"),
+    ),
     Mutant(name="f-third", what="f is n // 3", seed=broken.f_third, hunts=(Hunt(kind="long", n=6, most=50),)),
-    Mutant(name="timeout-without-tc", what="timeouts do not carry the last timeout certificate", seed=broken.no_last_tc, hunts=_LONG),
+    Mutant(
+        name="timeout-without-tc",
+        what="timeouts do not carry the last timeout certificate",
+        seed=broken.no_last_tc,
+        hunts=_LONG,
+    ),
     Mutant(name="timeout-once", what="a timeout is sent once and not again", seed=broken.timeout_once, hunts=_LONG),
     Mutant(name="no-fetch", what="missing blocks are not asked for", seed=broken.no_fetch, hunts=_LONG),
     Mutant(name="no-view-change", what="a silent leader is waited for", seed=broken.no_view_change, hunts=_LONG),

@@ -59,9 +59,7 @@ class Node:
     def start(self, now: float) -> list[Action]:
         """A new life, from what the disk holds."""
         verifier = Verifier(self._team, self._crypto)
-        safety = SafetyRules(
-            team=self._team, index=self.index, signer=self._signer, log=self.log, verifier=verifier
-        )
+        safety = SafetyRules(team=self._team, index=self.index, signer=self._signer, log=self.log, verifier=verifier)
         self._safety = safety
         self.lives += 1
         stored = [deliver for _, deliver in self.applied]

@@ -134,8 +134,8 @@ def liveness_bound(n: int, f: int, *, delta: float = DELTA, timeout: float = TIM
     (2f + 4) T + 4 (n + 3) delta, with T = timeout * 2 ** backoff the longest view: one T until the longest timer that
     ran at the heal has fired, one until every replica has joined the others' view, one for a replica that had entered
     it alone, one for a proposal that an honest replica refuses because it leaves out a column whose forwarding was lost
-    before the heal; each of f liars spoils the view that it leads and, by showing its certificate to a single replica early,
-    the next; and at most n + 3 views, four delays each (proposal, votes, and twice as much for timeouts), pass before
+    before the heal; each of f liars spoils the view that it leads and, by showing its certificate to a single replica
+    early, the next; and at most n + 3 views, four delays each (proposal, votes, and twice as much for timeouts), pass before
     three leaders in a row are honest, which some f liars among n >= 3f + 1 cannot prevent. Derived, with every step, in
     docs/bft-simulation.md.
 
@@ -214,7 +214,9 @@ def _crashes(rng: random.Random, honest: list[int], heal: float) -> tuple[Crash,
     if kind < 0.5:
         return ()
     if kind < 0.85:
-        return tuple(_crash(rng, rng.choice(honest), heal, rng.uniform(1.0, heal * 0.8)) for _ in range(rng.choice((1, 2))))
+        return tuple(
+            _crash(rng, rng.choice(honest), heal, rng.uniform(1.0, heal * 0.8)) for _ in range(rng.choice((1, 2)))
+        )
     at = rng.uniform(1.0, heal * 0.8)
     return tuple(_crash(rng, replica, heal, at + rng.uniform(0.0, 0.5)) for replica in honest)
 

@@ -1,9 +1,9 @@
 """Five replicas with four keys, one of them held by twins, that play one view after the other.
 
-The twins (Bano et al. 2020) run the honest program with one key and know nothing of each other: whatever a liar could do by
-equivocating or by forgetting, they do. Time stands in for rounds: in each round the network is split in two, the replicas
-that are behind give up their views, and what belongs to the round's view is delivered within each side, until nothing is
-left to deliver. Messages of the next view wait for the next round's split.
+The twins (Bano et al. 2020) run the honest program with one key and know nothing of each other: whatever a liar could do
+by equivocating or by forgetting, they do. Time stands in for rounds: in each round the network is split in two, the
+replicas that are behind give up their views, and what belongs to the round's view is delivered within each side, until
+nothing is left to deliver. Messages of the next view wait for the next round's split.
 """
 
 from __future__ import annotations
@@ -30,12 +30,15 @@ from custodes.bft.safety import SafetyRules
 from custodes.bft.simulator.apps import Tagged
 from custodes.bft.simulator.disk import MemoryLog
 from custodes.bft.simulator.keys import make_keys
+from custodes.bft.simulator.trace import describe
 from custodes.bft.simulator.turns import with_leaders
 from custodes.bft.verify import Verifier
 
 KEYS: Final = 4
 SLOTS: Final = (0, 0, 1, 2, 3)
 """Key of each of the five replicas; the first two are the twins."""
+NAMES: Final = ("0", "0'", "1", "2", "3")
+"""How each is called in a trace."""
 HONEST_SLOTS: Final = (2, 3, 4)
 _ROUND: Final = 1000.0
 """Time between rounds: longer than any timer."""
@@ -51,12 +54,13 @@ class Stage:
         leader: Key that leads view 1.
     """
 
-    __slots__ = ("_later", "commits", "fault", "leaders", "replicas", "round", "votes")
+    __slots__ = ("_later", "commits", "fault", "leaders", "lines", "replicas", "round", "votes")
 
     def __init__(self, leader: int) -> None:
         self.leaders = {1: leader}
         self.round = 0
         self.fault = ""
+        self.lines: list[str] | None = None
         self.commits: dict[int, bytes] = {}
         self.votes: dict[tuple[int, int], Any] = {}
         self._later: list[tuple[int, Message]] = []
@@ -125,6 +129,9 @@ class Stage:
         waiting.extend(held)
 
     def _deliver(self, side: int, waiting: deque[tuple[int, Message]]) -> None:
+        if self.lines is not None:
+            sides = f"{_names(side)} apart from {_names(~side)}"
+            self.lines.append(f"view {self.round}: {sides}, key {self.leaders[self.round]} leads")
         now, replicas, top = self.round * _ROUND, self.replicas, self.round
         while waiting and not self.fault:
             sender, message = waiting.popleft()
@@ -136,7 +143,12 @@ class Stage:
             target = sender // len(SLOTS) - 1
             for slot in range(len(SLOTS)):
                 if side >> slot & 1 == here and SLOTS[slot] != event.sender and target in (-1, SLOTS[slot]):
+                    if self.lines is not None:
+                        self.lines.append(f"  {NAMES[sender % len(SLOTS)]} -> {NAMES[slot]}  {self._shown(message)}")
                     self._carry_out(slot, replicas[slot].step(event, now), waiting)
+
+    def _shown(self, message: Message) -> str:
+        return describe(make_keys(KEYS, real=False).team, message)
 
     def _carry_out(self, slot: int, actions: list[Action], waiting: deque[tuple[int, Message]]) -> None:
         for action in actions:
@@ -162,8 +174,14 @@ class Stage:
             return
         team = make_keys(KEYS, real=False).team
         name, height = statements.block_id(team, deliver.block), deliver.block.height
+        if self.lines is not None:
+            self.lines.append(f"  {NAMES[slot]} commits h{height} v{deliver.block.view} {name[:4].hex()}")
         if self.commits.setdefault(height, name) != name:
             self.fault = f"replica {SLOTS[slot]} commits another block at height {height}"
+
+
+def _names(side: int) -> str:
+    return "{" + " ".join(name for slot, name in enumerate(NAMES) if side >> slot & 1) + "}"
 
 
 def view_of(message: Message) -> int:
@@ -171,4 +189,3 @@ def view_of(message: Message) -> int:
     if isinstance(message, Vote | Timeout):
         return message.view
     return message.block.view if isinstance(message, Proposal) else 0
-

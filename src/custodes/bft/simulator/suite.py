@@ -106,7 +106,16 @@ class Tally:
 
     def add(self, other: Tally) -> None:
         """Add another's counts."""
-        for name in ("scenarios", "safety_violations", "liveness_misses", "commits", "twice", "real", "parted", "proven"):
+        for name in (
+            "scenarios",
+            "safety_violations",
+            "liveness_misses",
+            "commits",
+            "twice",
+            "real",
+            "parted",
+            "proven",
+        ):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.failures += other.failures
         self.slowest = max(self.slowest, other.slowest)
@@ -157,6 +166,11 @@ def gate() -> list[Task]:
     ]
 
 
+def control() -> list[Task]:
+    """One liar too many: honest replicas must part in some runs, and f + 1 liars be proven guilty in each of them."""
+    return fuzz(4, "short", 0, 1000, byzantine=2)
+
+
 def fuzz(n: int, length: Length, first: int, count: int, byzantine: int | None = None) -> list[Task]:
     """Consecutive seeds as tasks."""
     return [
@@ -183,7 +197,7 @@ def _fuzz(task: Fuzz) -> Tally:
         tally.real += real
         tally.commits += outcome.commits
         tally.slowest = max(tally.slowest, outcome.healed_in / liveness_bound(scenario.n, scenario.f))
-        _judge(task, world, outcome, tally)
+        judge(task, world, outcome, tally)
         if twice:
             tally.twice += 1
             again = World(scenario, trace=True)
@@ -193,7 +207,8 @@ def _fuzz(task: Fuzz) -> Tally:
     return tally
 
 
-def _judge(task: Fuzz, world: World, outcome: Outcome, tally: Tally) -> None:
+def judge(task: Fuzz, world: World, outcome: Outcome, tally: Tally) -> None:
+    """Count what a run broke; with more than f liars, see whom it convicts."""
     scenario = outcome.scenario
     if len(scenario.liars) > tolerated(scenario.n) and any(each.rule == "agreement" for each in outcome.violations):
         _accuse(task, world, outcome, tally)
@@ -202,7 +217,9 @@ def _judge(task: Fuzz, world: World, outcome: Outcome, tally: Tally) -> None:
         _fail(tally, task, scenario.seed, first.rule, first.what)
     elif outcome.late:
         tally.liveness_misses += 1
-        what = f"replicas {list(outcome.late)} committed nothing new within {liveness_bound(scenario.n, scenario.f):.0f}"
+        what = (
+            f"replicas {list(outcome.late)} committed nothing new within {liveness_bound(scenario.n, scenario.f):.0f}"
+        )
         tally.failures.append(_failure(task, scenario.seed, "liveness", what))
 
 

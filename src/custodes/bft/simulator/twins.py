@@ -70,9 +70,7 @@ def count_of(views: int) -> int:
     return (len(sides_of(views)) * KEYS) ** views
 
 
-def explore(
-    views: int, part: tuple[int, int, int], *, most: int = 3, stop: bool = False
-) -> TwinsResult:
+def explore(views: int, part: tuple[int, int, int], *, most: int = 3, stop: bool = False) -> TwinsResult:
     """Play every scenario that begins in one way.
 
     Args:
@@ -140,14 +138,14 @@ def _choices(views: int, left: int) -> Iterator[tuple[int, int]]:
             yield side, following
 
 
-def replay(name: str) -> tuple[str, Stage]:
+def replay(name: str) -> tuple[str, list[str]]:
     """Play one scenario.
 
     Args:
         name: As `TwinsFailure.name`.
 
     Returns:
-        What broke, or nothing, and the joint state at the end.
+        What broke, or nothing, and what happened, line by line.
 
     Raises:
         ValueError: The name names no scenario.
@@ -159,6 +157,7 @@ def replay(name: str) -> tuple[str, Stage]:
     if not all(0 <= side < 2 ** len(SLOTS) and 0 <= leader < KEYS for side, leader in rounds):
         raise ValueError(f"{name!r} names a side over {2 ** len(SLOTS) - 1} or a leader over {KEYS - 1}")
     stage, fault = Stage(rounds[0][1]), ""
+    stage.lines = []
     for at, (side, _) in enumerate(rounds):
         fault = fault or stage.play(side, rounds[at + 1][1] if at + 1 < len(rounds) else 0)
-    return fault, stage
+    return fault, stage.lines

@@ -19,7 +19,6 @@ from custodes.bft.core.events import (
     SetTimer,
     Submit,
     Sync,
-    Synced,
     Timer,
     TimerFired,
 )
