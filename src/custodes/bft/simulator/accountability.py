@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, final
+from typing import final
 
 from custodes.bft import evidence, statements
 from custodes.bft.crypto import Crypto
-from custodes.bft.messages import Block, Blocks, Message, Proposal, Qc, Status, Tc, Timeout, Vote
+from custodes.bft.messages import Block, Blocks, Proposal, Qc, Status, Tc, Timeout, Vote
+from custodes.bft.simulator.trace import Said
 from custodes.bft.team import Team
 
 
@@ -28,7 +29,7 @@ class Prosecutor:
         self._crypto = crypto
         self._said: dict[int, dict[bytes, bytes]] = {}
 
-    def hear(self, messages: Iterable[Message | Any]) -> None:
+    def hear(self, messages: Iterable[Said]) -> None:
         """Takes messages in, with the certificates in them."""
         for message in messages:
             match message:

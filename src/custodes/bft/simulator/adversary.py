@@ -13,6 +13,7 @@ from custodes.bft.simulator.crafting import Crafter
 from custodes.bft.simulator.knowledge import Knowledge
 from custodes.bft.simulator.payloads import Liars
 from custodes.bft.simulator.scenario import Scenario
+from custodes.bft.simulator.trace import Said
 from custodes.bft.team import Team
 
 _PATIENCE: Final = 6.0
@@ -70,7 +71,7 @@ class Adversary:
         self._advance()
         return self._taken()
 
-    def receive(self, me: int, sender: int, message: Message) -> list[Sending]:
+    def receive(self, me: int, sender: int, message: Said) -> list[Sending]:
         """What the liars do when one of them gets a message from an honest replica."""
         if isinstance(message, Fetch):
             self._answer(me, sender, message)

@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from custodes.bft import ballots, evidence, statements, team, verify, votes
-from custodes.bft.core import aggregator, chain, duty, engine, pacemaker, watch
+from custodes.bft.core import aggregator, blocktree, chain, duty, engine, pacemaker, watch
 from custodes.bft.core.events import Deliver
+from custodes.bft.errors import DecodeError
 from custodes.bft.messages import NO_TC, Block, Proposal, Qc, Tc, Vote
 from custodes.bft.safety import rules
 from custodes.bft.simulator import disk, keys, scenario
@@ -50,7 +51,7 @@ def commit_gap(patches: Patches) -> None:
         self.tree.commit(child.parent, path)
         self._fetcher.prune(self.tree.root.height)
         self.commits += len(path)
-        for block, (descendants, certificate) in zip(path, chain.proofs([*path, child], qc), strict=True):
+        for block, (descendants, certificate) in zip(path, blocktree.proofs([*path, child], qc), strict=True):
             self._application.commit(block)
             self._out.add(Deliver(block=block, descendants=descendants, qc=certificate))
 
@@ -86,7 +87,7 @@ def early_release(patches: Patches) -> None:
 
     def sync(self: Any) -> int:
         self._synced = max(self._synced, self._first + len(self._records) - 1)
-        return self._first + len(self._records)
+        return int(self._first + len(self._records))
 
     patches.attribute(disk.MemoryLog, "sync", sync)
 
@@ -159,7 +160,6 @@ def count_messages(patches: Patches) -> None:
 
     sound = aggregator.VoteBook.add
     patches.attribute(aggregator.VoteBook, "add", add)
-    repeated_signer(patches)
 
 
 def unsigned_proposal(patches: Patches) -> None:
@@ -243,7 +243,7 @@ def batch_again(patches: Patches) -> None:
     def validate(self: Any, block: Block, chain_: Any, now: float) -> str | None:
         after = self._after
         if block.payload:
-            found = duty.decode_payload(block.payload, self._team.n)
+            found = ballots.decode_payload(block.payload, self._team.n)
             self._after = lambda chain: found[0].batch
         try:
             return sound(self, block, chain_, now)
@@ -253,7 +253,7 @@ def batch_again(patches: Patches) -> None:
     def guarded(self: Any, block: Block, chain_: Any, now: float) -> str | None:
         try:
             return validate(self, block, chain_, now)
-        except duty.DecodeError as error:
+        except DecodeError as error:
             return error.what
 
     sound = duty.InclusionDuty.validate

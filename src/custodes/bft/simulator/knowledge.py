@@ -8,6 +8,7 @@ from typing import final
 from custodes.bft import statements
 from custodes.bft.messages import Block, Blocks, Column, Message, Proposal, Qc, Status, Tc, Timeout, Vote
 from custodes.bft.simulator.crafting import Crafter
+from custodes.bft.simulator.trace import Said
 from custodes.bft.team import Team
 
 VoteKey = tuple[int, bytes, int, int]
@@ -34,7 +35,7 @@ class Knowledge:
         self.old: list[Message] = []
         self.view = 1
 
-    def learn(self, message: Message) -> bool:
+    def learn(self, message: Said) -> bool:
         """Takes a message in; returns whether it was new."""
         match message:
             case Proposal(block=block):
@@ -50,7 +51,7 @@ class Knowledge:
             case Column():
                 new = self.columns.setdefault((message.batch, message.agent), message) is message
             case _:
-                return True
+                return False
         if new and len(self.old) < _KEPT:
             self.old.append(message)
         return new

@@ -8,9 +8,10 @@ from typing import Any, Final, final
 
 from custodes.bft import statements
 from custodes.bft.core.events import Deliver
-from custodes.bft.messages import Block, Column, Message, Proposal, Timeout, Vote
+from custodes.bft.messages import Block, Column, Proposal, Timeout, Vote
 from custodes.bft.simulator.decisions import Verify
 from custodes.bft.simulator.founded import Certificates, Founded
+from custodes.bft.simulator.trace import Said
 from custodes.bft.team import Team
 
 WINDOW: Final = 8
@@ -65,7 +66,7 @@ class Monitor:
         """Note a violation."""
         self.violations.append(Violation(rule=rule, what=what, at=at))
 
-    def sent(self, sender: int, message: Message, now: float) -> None:
+    def sent(self, sender: int, message: Said, now: float) -> None:
         """An honest replica released a message: what it signs must not contradict what it signed before."""
         match message:
             case Vote():
@@ -119,7 +120,7 @@ class Monitor:
             what = f"replica {signer} gives up {timeout.view} showing {high}, but voted on {self._rested[signer]}"
             self.fail("nothing-hidden", what, now)
 
-    def received(self, receiver: int, message: Message, now: float, *, view: int, floor: int) -> None:
+    def received(self, receiver: int, message: Said, now: float, *, view: int, floor: int) -> None:
         """A replica is about to get a message: two statements by one liar for one slot must lead to a proof.
 
         Args:

@@ -135,7 +135,7 @@ def liveness_bound(n: int, f: int, *, delta: float = DELTA, timeout: float = TIM
     ran at the heal has fired, one until every replica has joined the others' view, one for a replica that had entered
     it alone, one for a proposal that an honest replica refuses because it leaves out a column whose forwarding was lost
     before the heal; each of f liars spoils the view that it leads and, by showing its certificate to a single replica
-    early, the next; and at most n + 3 views, four delays each (proposal, votes, and twice as much for timeouts), pass before
+    early, the next; and at most n + 3 views, four delays each (proposal, votes, as much again for fetching), pass until
     three leaders in a row are honest, which some f liars among n >= 3f + 1 cannot prevent. Derived, with every step, in
     docs/bft-simulation.md.
 

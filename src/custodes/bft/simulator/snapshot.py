@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import pickle
 from dataclasses import is_dataclass
-from functools import cache
 from typing import Any, Final, final
 
 from custodes.bft.crypto import KeyedHashCrypto, KeyedHashSigner
@@ -14,6 +13,8 @@ _SHARED: Final = (KeyedHashCrypto, KeyedHashSigner)
 """Stateless classes that are not dataclasses."""
 _LONG: Final = 16
 """Bytes from which on a byte string is shared."""
+_KNOWN: dict[type, bool] = {}
+"""Which classes are shared, as far as it was asked; a question for every object that is copied."""
 
 
 @final
@@ -40,7 +41,7 @@ class Snapshot:
         """A copy."""
         unpickler = pickle.Unpickler(io.BytesIO(self._data))
         # A method of a subclass would do the same in Python code, three hundred times per copy.
-        unpickler.persistent_load = self._kept.__getitem__
+        setattr(unpickler, "persistent_load", self._kept.__getitem__)  # noqa: B010 (a checker takes it for a method)
         return unpickler.load()
 
 
@@ -61,6 +62,9 @@ class _Pickler(pickle.Pickler):
         return place
 
 
-@cache
 def _immutable(kind: type) -> bool:
-    return kind in _SHARED or (is_dataclass(kind) and kind.__dataclass_params__.frozen)  # type: ignore[attr-defined]
+    known = _KNOWN.get(kind)
+    if known is None:
+        frozen = is_dataclass(kind) and kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
+        known = _KNOWN[kind] = kind in _SHARED or frozen
+    return known

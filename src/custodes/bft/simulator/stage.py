@@ -1,9 +1,9 @@
 """Five replicas with four keys, one of them held by twins, that play one view after the other.
 
-The twins (Bano et al. 2020) run the honest program with one key and know nothing of each other: whatever a liar could do
-by equivocating or by forgetting, they do. Time stands in for rounds: in each round the network is split in two, the
-replicas that are behind give up their views, and what belongs to the round's view is delivered within each side, until
-nothing is left to deliver. Messages of the next view wait for the next round's split.
+The twins (Bano et al. 2020) run the honest program with one key and know nothing of each other: whatever a liar
+could do by equivocating or by forgetting, they do. Time stands in for rounds: in each round the network is split in
+two, the replicas that are behind give up their views, and what belongs to the round's view is delivered within each
+side, until nothing is left to deliver. Messages of the next view wait for the next round's split.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from custodes.bft.core.events import (
     TimerFired,
 )
 from custodes.bft.core.replica import Replica
-from custodes.bft.messages import Message, Proposal, Timeout, Vote
+from custodes.bft.messages import Proposal, Timeout, Vote
 from custodes.bft.safety import SafetyRules
 from custodes.bft.simulator.apps import Tagged
 from custodes.bft.simulator.disk import MemoryLog
 from custodes.bft.simulator.keys import make_keys
-from custodes.bft.simulator.trace import describe
+from custodes.bft.simulator.trace import Said, describe
 from custodes.bft.simulator.turns import with_leaders
 from custodes.bft.verify import Verifier
 
@@ -63,7 +63,7 @@ class Stage:
         self.lines: list[str] | None = None
         self.commits: dict[int, bytes] = {}
         self.votes: dict[tuple[int, int], Any] = {}
-        self._later: list[tuple[int, Message]] = []
+        self._later: list[tuple[int, Said]] = []
         keys = make_keys(KEYS, real=False)
         team = with_leaders(keys.team, self.leaders)
         crypto = keys.crypto()
@@ -112,7 +112,7 @@ class Stage:
         self._deliver(side, waiting)
         return self.fault
 
-    def _give_up(self, side: int, waiting: deque[tuple[int, Message]]) -> None:
+    def _give_up(self, side: int, waiting: deque[tuple[int, Said]]) -> None:
         """Replicas that have not reached this round's view time out; their timeouts arrive within their side."""
         held, now = list(waiting), self.round * _ROUND
         waiting.clear()
@@ -128,7 +128,7 @@ class Stage:
             self._deliver(side, waiting)
         waiting.extend(held)
 
-    def _deliver(self, side: int, waiting: deque[tuple[int, Message]]) -> None:
+    def _deliver(self, side: int, waiting: deque[tuple[int, Said]]) -> None:
         if self.lines is not None:
             sides = f"{_names(side)} apart from {_names(~side)}"
             self.lines.append(f"view {self.round}: {sides}, key {self.leaders[self.round]} leads")
@@ -147,10 +147,10 @@ class Stage:
                         self.lines.append(f"  {NAMES[sender % len(SLOTS)]} -> {NAMES[slot]}  {self._shown(message)}")
                     self._carry_out(slot, replicas[slot].step(event, now), waiting)
 
-    def _shown(self, message: Message) -> str:
+    def _shown(self, message: Said) -> str:
         return describe(make_keys(KEYS, real=False).team, message)
 
-    def _carry_out(self, slot: int, actions: list[Action], waiting: deque[tuple[int, Message]]) -> None:
+    def _carry_out(self, slot: int, actions: list[Action], waiting: deque[tuple[int, Said]]) -> None:
         for action in actions:
             if isinstance(action, Broadcast):
                 self._sent(slot, action.message)
@@ -162,7 +162,7 @@ class Stage:
             elif isinstance(action, Report) and action.proof.culprit != 0:
                 self.fault = f"replica {SLOTS[slot]} accuses honest replica {action.proof.culprit}"
 
-    def _sent(self, slot: int, message: Message) -> None:
+    def _sent(self, slot: int, message: Said) -> None:
         """An honest replica votes once per view."""
         if slot >= HONEST_SLOTS[0] and isinstance(message, Vote):
             said = (message.block, message.qc_view, message.tc_high)
@@ -184,7 +184,7 @@ def _names(side: int) -> str:
     return "{" + " ".join(name for slot, name in enumerate(NAMES) if side >> slot & 1) + "}"
 
 
-def view_of(message: Message) -> int:
+def view_of(message: Said) -> int:
     """The view to which a message belongs; 0 for one that belongs to none."""
     if isinstance(message, Vote | Timeout):
         return message.view

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, final
+from typing import Any, TypeAlias, final
 
 from custodes.bft import statements
+from custodes.bft.evidence import Proof
 from custodes.bft.messages import Block, Blocks, Column, Fetch, Message, Proposal, Qc, Status, Tc, Timeout, Vote
 from custodes.bft.team import Team
+
+Said: TypeAlias = Message | Proof
+"""What replicas send each other."""
 
 
 @final
@@ -31,7 +35,7 @@ class Trace:
         if self.lines is not None:
             self.lines.append(line)
 
-    def message(self, now: float, sender: int, receiver: int, message: Message) -> None:
+    def message(self, now: float, sender: int, receiver: int, message: Said) -> None:
         """Add the arrival of a message."""
         self.add(now, f"{sender} -> {receiver}  {describe(self._team, message)}")
 
@@ -59,6 +63,8 @@ def describe(team: Team, message: Any) -> str:
         case Column():
             votes = message.severities.hex(" ")
             return f"column of {message.agent} on batch {message.batch}: {votes} {message.signature[:4].hex()}"
+        case Proof():
+            return f"proof of {message.kind} by {message.culprit}"
     return repr(message)
 
 

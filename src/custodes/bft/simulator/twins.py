@@ -67,7 +67,7 @@ def parts_of(views: int) -> list[tuple[int, int, int]]:
 
 def count_of(views: int) -> int:
     """Scenarios of the whole set."""
-    return (len(sides_of(views)) * KEYS) ** views
+    return int((len(sides_of(views)) * KEYS) ** views)
 
 
 def explore(views: int, part: tuple[int, int, int], *, most: int = 3, stop: bool = False) -> TwinsResult:

@@ -23,7 +23,7 @@ from custodes.bft.core.events import (
     TimerFired,
 )
 from custodes.bft.evidence import check_proof
-from custodes.bft.messages import Block, Column, Message, Proposal
+from custodes.bft.messages import Block, Column, Proposal
 from custodes.bft.simulator.adversary import Adversary, Sending
 from custodes.bft.simulator.apps import balloting
 from custodes.bft.simulator.crafting import Crafter
@@ -33,7 +33,7 @@ from custodes.bft.simulator.network import Network
 from custodes.bft.simulator.node import Node, configuration
 from custodes.bft.simulator.payloads import Judge, Liars, honest_votes, items_of
 from custodes.bft.simulator.scenario import Crash, Scenario, liveness_bound
-from custodes.bft.simulator.trace import Trace
+from custodes.bft.simulator.trace import Said, Trace
 from custodes.bft.simulator.turns import with_leaders
 
 _ARRIVE: Final = 0
@@ -128,7 +128,7 @@ class World:
             rng = random.Random(f"liars/{scenario.n}/{scenario.length}/{scenario.seed}")
             liars = Liars(team, scenario.batches, crafter)
             self.adversary = Adversary(scenario, team, crafter, liars, rng)
-        self.heard: list[Message] | None = [] if listen or len(scenario.liars) > scenario.f else None
+        self.heard: list[Said] | None = [] if listen or len(scenario.liars) > scenario.f else None
         self.proofs: list[Any] = []
         self._queue: list[tuple[float, int, int, int, Any]] = []
         self._count = 0
@@ -138,7 +138,7 @@ class World:
         self._healed_in = 0.0
         self.steps = 0
 
-    def inject(self, at: float, sender: int, receiver: int, message: Message) -> None:
+    def inject(self, at: float, sender: int, receiver: int, message: Said) -> None:
         """Have a message arrive that nobody in this run has made."""
         self._push(at, _ARRIVE, receiver, (sender, message))
 
@@ -222,7 +222,7 @@ class World:
         else:
             self._crash_or_return(now, code, index, what)
 
-    def _arrive(self, now: float, receiver: int, sender: int, message: Message) -> None:
+    def _arrive(self, now: float, receiver: int, sender: int, message: Said) -> None:
         if self.trace is not None:
             self.trace.message(now, sender, receiver, message)
         node = self.nodes.get(receiver)
@@ -296,7 +296,7 @@ class World:
             self._waiting.discard(index)
             self._healed_in = now - self.scenario.heal
 
-    def _send(self, sender: int, receiver: int, message: Message, now: float) -> None:
+    def _send(self, sender: int, receiver: int, message: Said, now: float) -> None:
         for arrival in self._network.arrivals(sender, receiver, now):
             self._push(arrival, _ARRIVE, receiver, (sender, message))
 
