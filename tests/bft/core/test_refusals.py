@@ -161,7 +161,7 @@ def test_nobody_speaks_for_others_or_out_of_turn() -> None:
     block = first.block(1, pump.genesis, 1, b"1")
     name = statements.block_id(pump.team, block)
     cases: list[Message] = [
-        first.proposal(block),
+        replace(first.proposal(block), signature=second.proposal(block).signature),
         first.vote(1, name, 0),
         first.timeout(1, pump.genesis),
         second.proposal(second.block(1, pump.genesis, 1, b"1")),
@@ -276,6 +276,47 @@ def test_equivocating_leader_and_voter_are_proved_and_the_proof_goes_round_once(
     assert pump.say(3, 0, third.vote(1, names[0], 0)) == []
     actions = pump.say(3, 0, third.vote(1, names[1], 0))
     assert [a.message.culprit for a in actions if isinstance(a, Broadcast) and isinstance(a.message, Proof)] == [3]
+
+
+def test_a_proposal_speaks_for_its_leader_whoever_brings_it() -> None:
+    pump = Quiet()
+    leader = Liar(pump, 1)
+    proposal = leader.proposal(leader.block(1, pump.genesis, 1, b"1"))
+    assert len(votes_in(pump.say(2, 0, proposal))) == 1
+    assert pump.say(1, 0, proposal) == []
+    assert pump.replicas[0].refused == (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_leader_that_shows_each_replica_one_block_is_proved(late: bool) -> None:
+    """Nobody receives two proposals from it: those who voted for different ones put theirs together."""
+    pump = Pump(n=4, silent=[1])
+    liar, genesis = Liar(pump, 1), statements.genesis_qc(pump.team)
+    one, two = liar.block(1, genesis, 1, b"1"), liar.block(1, genesis, 1)
+    for index, block in ((0, one), (2, one), (3, two)):
+        if index != 3 or not late:
+            pump.say(1, index, liar.proposal(block))
+    pump.run(0.05)
+    if late:
+        pump.say(1, 3, liar.proposal(two))
+    pump.run(0.05)
+    assert {report.proof.kind for report in pump.reports} == {"double-proposal"}
+    assert len(pump.reports) == 3
+    assert all(check_proof(report.proof, pump.team, pump.crypto) == 1 for report in pump.reports)
+    shown = [message for sender, message in pump.sent if isinstance(message, Proposal) and sender != 1]
+    assert len([proposal for proposal in shown if proposal.block.proposer == 1]) <= 4
+    pump.run(6.0)
+    pump.check()
+    assert not pump.refused
+    assert min(pump.heights()[index] for index in (0, 2, 3)) > 5
+
+
+def test_who_votes_for_made_up_blocks_is_shown_a_proposal_once_per_view() -> None:
+    pump = Quiet()
+    leader, liar = Liar(pump, 1), Liar(pump, 3)
+    pump.say(1, 0, leader.proposal(leader.block(1, pump.genesis, 1, b"1")))
+    shown = [a for k in range(5) for a in pump.say(3, 0, liar.vote(1, bytes([k]) * 32, 0)) if isinstance(a, Send)]
+    assert [type(action.message) for action in shown] == [Proposal]
 
 
 def test_flooding_by_one_peer_stays_bounded_and_the_others_go_on() -> None:

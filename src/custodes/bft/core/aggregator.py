@@ -74,6 +74,13 @@ class VoteBook:
         record = self._views.get(view)
         return record is not None and voter in record.groups.get(key, ())
 
+    def against(self, view: int, block: bytes) -> list[int]:
+        """Whose vote for another block of a view has been seen, checked or not."""
+        record = self._views.get(view)
+        if record is None or all(key[0] == block for key in record.groups):
+            return []
+        return [voter for voter, votes in record.seen.items() if votes[0].block != block]
+
     def add(self, vote: Vote, *, own: bool = False) -> Qc | str | None:
         """Takes a vote; returns the certificate that it completes, None, or why its sender is at fault."""
         if not self._floor <= vote.view <= self._top:

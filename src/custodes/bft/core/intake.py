@@ -1,8 +1,11 @@
 """Checks what arrives before any of it is used: cheap checks first, signatures only of what can still matter.
 
-Order of checks: who sent it (a peer speaks only for itself; `sender` comes from the transport), whether it is of use
-at all, its form, whether it was seen, its own signature, its certificates. What no honest peer sends is refused and
-counted.
+Order of checks: who sent it (a peer votes and gives up views only for itself; `sender` comes from the transport),
+whether it is of use at all, its form, whether it was seen, its own signature, its certificates. What no honest peer
+sends is refused and counted.
+
+A proposal speaks for its leader by its signature, whoever brings it. So a leader that shows one block to some and
+another to others is found out: who voted for the one is shown the other by whoever holds that.
 """
 
 from __future__ import annotations
@@ -30,7 +33,18 @@ PROPOSALS = 2
 class Intake:
     """The messages of peers."""
 
-    __slots__ = ("_answers", "_config", "_engine", "_helped", "_out", "_proposals", "_team", "_verifier", "_watch")
+    __slots__ = (
+        "_answers",
+        "_config",
+        "_confronted",
+        "_engine",
+        "_helped",
+        "_out",
+        "_proposals",
+        "_team",
+        "_verifier",
+        "_watch",
+    )
 
     def __init__(
         self, config: ReplicaConfig, team: Team, verifier: Verifier, watch: Watch, engine: Engine, out: Outbox
@@ -41,7 +55,8 @@ class Intake:
         self._watch = watch
         self._engine = engine
         self._out = out
-        self._proposals: dict[int, list[bytes]] = {}
+        self._proposals: dict[int, dict[bytes, bytes]] = {}
+        self._confronted = [0] * team.n
         self._answers = [(0.0, 0)] * team.n
         self._helped = [(0, 0.0)] * team.n
 
@@ -54,7 +69,7 @@ class Intake:
         if isinstance(message, Vote):
             reason = self._vote(sender, message)
         elif isinstance(message, Proposal):
-            reason = self._proposal(sender, message)
+            reason = self._proposal(message)
         elif isinstance(message, Timeout):
             reason = self._timeout(sender, message)
         elif isinstance(message, Status):
@@ -72,14 +87,16 @@ class Intake:
             self._out.refuse(sender, reason)
 
     def _vote(self, sender: int, vote: Vote) -> str | None:
-        return self._engine.take_vote(vote) if vote.voter == sender else "vote of another replica"
+        if vote.voter != sender:
+            return "vote of another replica"
+        reason = self._engine.take_vote(vote)
+        self._confront(vote.view)
+        return reason
 
-    def _proposal(self, sender: int, proposal: Proposal) -> str | None:
+    def _proposal(self, proposal: Proposal) -> str | None:
         block = proposal.block
         if block.view <= self._engine.chain.tree.root.view:
             return None
-        if block.proposer != sender:
-            return "proposal of another replica"
         fault = self._verifier.shape_fault(block)
         if fault is not None:
             return fault
@@ -90,15 +107,31 @@ class Intake:
         fault = self._verifier.proposal_fault(proposal)
         if fault is not None:
             return fault
-        self._remember(block.view, name)
+        self._remember(block.view, name, proposal.signature)
         self._watch.see(proposal)
         self._engine.take_certificates(block.qc, block.tc)
         self._engine.take_proposal(name, block)
+        self._confront(block.view)
         return None
 
-    def _remember(self, view: int, name: bytes) -> None:
+    def _confront(self, view: int) -> None:
+        """Shows who voted for another block of a view the one that its leader proposed here, once per voter and view.
+
+        An honest voter holds the other proposal, so together they are a proof against the leader.
+        """
+        known = self._proposals.get(view, {})
+        if len(known) != 1:
+            return
+        ((name, signature),) = known.items()
+        for voter in self._engine.votes.against(view, name):
+            block = self._engine.chain.tree.find(name)
+            if view > self._confronted[voter] and block is not None:
+                self._confronted[voter] = view
+                self._out.send(voter, Proposal(block=block, signature=signature))
+
+    def _remember(self, view: int, name: bytes, signature: bytes) -> None:
         proposals = self._proposals
-        proposals.setdefault(view, []).append(name)
+        proposals.setdefault(view, {})[name] = signature
         # In the order of arrival: a view below the committed one that hides behind a later one goes a little later.
         floor = self._engine.chain.tree.root.view
         while (oldest := next(iter(proposals))) <= floor or len(proposals) > self._config.uncommitted:
