@@ -128,6 +128,19 @@ class ContainmentLedger:
                 self._now = max(self._now, int(time))
         self._advance(self._now)
 
+    def restore(self, now: int, contained: Mapping[int, Containment]) -> None:
+        """Go on from what another ledger with the same times to live had come to.
+
+        Args:
+            now: Its `now`.
+            contained: Its `contained()`.
+        """
+        self._now = now
+        self._contained = dict(contained)
+        self._ends = [(held.until, entity) for entity, held in contained.items()]
+        heapq.heapify(self._ends)
+        self._advance(now)
+
     def lift(self, entity: int) -> bool:
         """End a containment now; False where there is none."""
         return self._contained.pop(entity, None) is not None

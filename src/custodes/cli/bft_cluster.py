@@ -43,6 +43,10 @@ def run(
     capture: Annotated[
         Path | None, typer.Option("--capture", metavar="FILE", help="Keep every frame received.")
     ] = None,
+    keep: Annotated[
+        int, typer.Option("--keep", metavar="MIB", help="Applied blocks that are kept, MiB.", min=128)
+    ] = 1024,
+    deferred: Annotated[bool, typer.Option("--deferred/--no-deferred", hidden=True)] = True,
 ) -> None:
     """Run one replica: votes as JSON lines on standard input, decisions as JSON lines on standard output."""
     from custodes.bft.cluster.process import ProcessSettings, run_process
@@ -61,6 +65,8 @@ def run(
         metrics_port=metrics,
         output=output,
         capture=capture,
+        keep_bytes=keep * 2**20,
+        deferred=deferred,
     )
     with _one_line():
         run_process(settings)

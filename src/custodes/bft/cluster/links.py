@@ -1,31 +1,36 @@
 """Connections to the other replicas: framed messages over TLS, redialled for ever, never an unbounded queue.
 
 Each pair of replicas shares one connection; the one with the higher index dials. What does not fit into the send buffer
-of a peer that does not read is dropped and counted: the protocol stands loss, and memory has to end somewhere.
+of a peer that does not read is dropped and counted: the protocol stands loss, and memory has to end somewhere. At most
+`UNKNOWN_LIMIT` connections at once may be in their handshake, and none for longer than `HANDSHAKE_SECONDS`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import struct
+import contextlib
+import socket
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, final
 
+from custodes.bft.cluster.link import Link, tune
 from custodes.bft.cluster.metrics import Metrics
 from custodes.bft.cluster.tls import Pins
-from custodes.bft.encoding import MAX_BYTES
+from custodes.bft.errors import BftError
 
-HEADER: Final = struct.Struct("<I")
 SEND_LIMIT: Final = 32 * 2**20
 """Bytes that may wait for one peer before messages to it are dropped."""
+SEND_TOTAL: Final = 256 * 2**20
+"""Bytes that may wait for all peers together."""
 HANDSHAKE_SECONDS: Final = 5.0
 RETRY_SECONDS: Final = (0.05, 2.0)
 """First and longest pause before a peer is dialled again; the pause doubles."""
 SHUN_SECONDS: Final = 5.0
 """How long a peer that sent nonsense is not talked to."""
 UNKNOWN_LIMIT: Final = 64
-"""Connections at once whose other end has not proved who it is."""
+"""Connections at once whose other end has not proved who it is; more are closed at once."""
 
 
 @final
@@ -36,69 +41,7 @@ class Address:
     host: str
     """Name or address."""
     port: int
-    """TCP port, 1 to 65535 (0 while a free one is looked for)."""
-
-
-@final
-class Link(asyncio.Protocol):
-    """One connection, from handshake to end."""
-
-    def __init__(self, links: Links, expected: int | None) -> None:
-        self._links = links
-        self._expected = expected
-        self._buffer = bytearray()
-        self.transport: Any = None
-        self.peer: int | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The handshake is done: see who it is."""
-        self.transport = transport
-        transport.set_write_buffer_limits(high=SEND_LIMIT)  # type: ignore[attr-defined]
-        peer = self._links.pins.peer(transport.get_extra_info("ssl_object"))
-        if peer is None or (self._expected is not None and peer != self._expected) or not self._links.join(peer, self):
-            self._links.metrics.count_dropped("stranger")
-            transport.abort()  # type: ignore[attr-defined]
-            return
-        self.peer = peer
-
-    def data_received(self, data: bytes) -> None:
-        """Cut the stream into frames."""
-        if self.peer is None:
-            return
-        buffer = self._buffer
-        buffer += data
-        start, have = 0, len(buffer)
-        while have - start >= HEADER.size:
-            (size,) = HEADER.unpack_from(buffer, start)
-            if size > MAX_BYTES:
-                self._links.shun(self.peer, "frame too long")
-                return
-            end = start + HEADER.size + size
-            if have < end:
-                break
-            frame = bytes(memoryview(buffer)[start + HEADER.size : end])
-            start = end
-            self._links.deliver(self.peer, frame)
-            if self.transport is None or self.transport.is_closing():
-                return
-        del buffer[:start]
-
-    def connection_lost(self, error: Exception | None) -> None:
-        """Free the place, so that the peer is dialled again."""
-        if self.peer is not None:
-            self._links.leave(self.peer, self)
-
-    def send(self, frame: bytes) -> bool:
-        """Queue a frame with its header; False where the queue is full and it was dropped."""
-        if self.transport.is_closing() or self.transport.get_write_buffer_size() > SEND_LIMIT:
-            return False
-        self.transport.write(frame)
-        return True
-
-    def close(self) -> None:
-        """End it, dropping what is not sent."""
-        if self.transport is not None:
-            self.transport.abort()
+    """TCP port, 1 to 65535."""
 
 
 @final
@@ -110,6 +53,7 @@ class Links:
         addresses: Of all replicas, by index.
         pins: Their certificates.
         receive: Called with sender and frame, in the order received per sender.
+        joined: Called with a peer to whom there is a new connection.
         metrics: Counts what goes wrong.
     """
 
@@ -120,15 +64,19 @@ class Links:
         addresses: tuple[Address, ...],
         pins: Pins,
         receive: Callable[[int, bytes], None],
+        joined: Callable[[int], None],
         metrics: Metrics,
     ) -> None:
         self.index, self.pins, self.metrics = index, pins, metrics
-        self._addresses, self._receive = addresses, receive
+        self.receive = receive
+        self.send_limit = min(SEND_LIMIT, SEND_TOTAL // len(addresses))
+        self._addresses, self._joined = addresses, joined
         self._links: dict[int, Link] = {}
         self._gone: dict[int, asyncio.Event] = {}
         self._shunned: dict[int, float] = {}
-        self._dialling: list[asyncio.Task[None]] = []
-        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._unknown = 0
+        self._listeners: list[socket.socket] = []
 
     @property
     def connected(self) -> int:
@@ -136,30 +84,36 @@ class Links:
         return len(self._links)
 
     async def start(self) -> None:
-        """Listen, and dial every replica with a lower index."""
+        """Listen, and dial every replica with a lower index.
+
+        Raises:
+            BftError: It cannot listen at its address.
+        """
         own = self._addresses[self.index]
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: Link(self, None),
-            own.host,
-            own.port,
-            ssl=self.pins.server(),
-            ssl_handshake_timeout=HANDSHAKE_SECONDS,
-            backlog=UNKNOWN_LIMIT,
-            reuse_address=True,
-        )
-        context = self.pins.client()
-        self._dialling = [asyncio.create_task(self._keep(peer, context)) for peer in range(self.index)]
+        where = f"replica {self.index}, {own.host}:{own.port}"
+        try:
+            self._listeners = await _listen(own)
+        except (OSError, UnicodeError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise BftError(f"cannot listen: {reason}", where=where, fix="free the port, or change the team") from None
+        inward, outward = self.pins.server(), self.pins.client()
+        for listener in self._listeners:
+            self._spawn(self._accept(listener, inward))
+        for peer in range(self.index):
+            self._spawn(self._keep(peer, outward))
 
     async def stop(self) -> None:
         """Close everything."""
-        for task in self._dialling:
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._dialling, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         for link in list(self._links.values()):
             link.close()
-        if self._server is not None:
-            self._server.close()
+        for listener in self._listeners:
+            listener.close()
+        # Transports close their sockets in the next turn of the loop.
+        await asyncio.sleep(0)
 
     def send(self, peer: int, frame: bytes) -> None:
         """Send a frame (with header) to one peer, or count that it was dropped."""
@@ -173,16 +127,22 @@ class Links:
             if peer != self.index:
                 self.send(peer, frame)
 
-    def join(self, peer: int, link: Link) -> bool:
-        """Take a connection whose other end is known; a newer one replaces an older one, which may be half dead."""
-        loop = asyncio.get_running_loop()
-        if peer == self.index or self._shunned.get(peer, 0.0) > loop.time():
-            return False
+    def join(self, peer: int, link: Link) -> str | None:
+        """Take a connection whose other end is known; a newer one replaces an older one, which may be half dead.
+
+        Returns:
+            Why it is not taken.
+        """
+        if peer == self.index:
+            return "own certificate"
+        if self._shunned.get(peer, 0.0) > asyncio.get_running_loop().time():
+            return "shunned"
         old = self._links.get(peer)
         self._links[peer] = link
         if old is not None:
             old.close()
-        return True
+        self._joined(peer)
+        return None
 
     def leave(self, peer: int, link: Link) -> None:
         """A connection has ended."""
@@ -192,10 +152,6 @@ class Links:
         if gone is not None:
             gone.set()
 
-    def deliver(self, peer: int, frame: bytes) -> None:
-        """Pass a frame on."""
-        self._receive(peer, frame)
-
     def shun(self, peer: int, reason: str) -> None:
         """Drop a peer that sent what no honest replica sends, and do not talk to it for a while."""
         self.metrics.count_dropped(reason)
@@ -204,15 +160,61 @@ class Links:
         if link is not None:
             link.close()
 
+    def _spawn(self, work: Any) -> None:
+        task: asyncio.Task[None] = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _accept(self, listener: socket.socket, context: Any) -> None:
+        """Take connections in; never more unknown ones than the limit."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                taken, _ = await loop.sock_accept(listener)
+            except OSError:
+                # Out of file handles, or the caller has gone: neither may end this loop, nor make it spin.
+                await asyncio.sleep(RETRY_SECONDS[0])
+                continue
+            if self._unknown >= UNKNOWN_LIMIT:
+                self.metrics.count_dropped("too many unknown")
+                taken.close()
+                continue
+            self._unknown += 1
+            self._spawn(self._greet(taken, context))
+
+    async def _greet(self, taken: socket.socket, context: Any) -> None:
+        """Handshake with whoever has called."""
+        loop = asyncio.get_running_loop()
+        try:
+            taken.setblocking(False)
+            tune(taken)
+            await loop.connect_accepted_socket(
+                lambda: Link(self, None), taken, ssl=context, ssl_handshake_timeout=HANDSHAKE_SECONDS
+            )
+        except OSError:
+            # Not TLS, another certificate, too slow, or gone.
+            self.metrics.count_dropped("handshake")
+        finally:
+            self._unknown -= 1
+
     async def _keep(self, peer: int, context: Any) -> None:
         """Stay connected to one peer."""
-        loop = asyncio.get_running_loop()
-        address = self._addresses[peer]
         gone = self._gone[peer] = asyncio.Event()
         pause = RETRY_SECONDS[0]
         while True:
             gone.clear()
-            try:
+            if await self._dial(peer, context):
+                pause = RETRY_SECONDS[0]
+                await gone.wait()
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, RETRY_SECONDS[1])
+
+    async def _dial(self, peer: int, context: Any) -> bool:
+        """Connect to one peer; False where that fails."""
+        loop = asyncio.get_running_loop()
+        address = self._addresses[peer]
+        try:
+            async with asyncio.timeout(2 * HANDSHAKE_SECONDS):
                 _, link = await loop.create_connection(
                     lambda: Link(self, peer),
                     address.host,
@@ -221,10 +223,28 @@ class Links:
                     server_hostname="custodes",
                     ssl_handshake_timeout=HANDSHAKE_SECONDS,
                 )
-            except OSError:
-                link = None
-            if link is not None and link.peer is not None:
-                pause = RETRY_SECONDS[0]
-                await gone.wait()
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, RETRY_SECONDS[1])
+        except ssl.SSLError:
+            self.metrics.count_dropped("handshake")
+            return False
+        except (OSError, UnicodeError):
+            return False
+        return link.peer is not None
+
+
+async def _listen(address: Address) -> list[socket.socket]:
+    """Sockets that listen at each address that a name stands for."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    with contextlib.ExitStack() as undo:
+        listeners = []
+        for family, kind, protocol, _, place in dict.fromkeys(found):
+            listener = undo.enter_context(socket.socket(family, kind, protocol))
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            listener.bind(place)
+            listener.listen(UNKNOWN_LIMIT)
+            listener.setblocking(False)
+            listeners.append(listener)
+        undo.pop_all()
+    return listeners

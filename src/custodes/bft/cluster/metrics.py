@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, final
+from collections.abc import Callable
+from typing import Final, final
 
 from custodes.bft.errors import BftError
 
@@ -35,6 +36,9 @@ class Metrics:
         self.refused = Counter(
             "custodes_bft_refused", "Messages that no honest peer sends, by sender", ["peer"], registry=registry
         )
+        self.unreadable = Counter(
+            "custodes_bft_journal_unreadable", "Applied blocks that could not be read again", registry=registry
+        )
         self.latency = Histogram(
             "custodes_bft_commit_seconds",
             "From a batch's submission here to its commit",
@@ -65,8 +69,8 @@ class Metrics:
             if sample.name in (name, f"{name}_total")
         )
 
-    def serve(self, port: int, host: str = "127.0.0.1") -> Any:
-        """Serve them over HTTP until the returned server's `shutdown()`.
+    def serve(self, port: int, host: str = "127.0.0.1") -> Callable[[], None]:
+        """Serve them over HTTP until the returned function is called.
 
         Raises:
             BftError: The port is taken.
@@ -74,9 +78,15 @@ class Metrics:
         from prometheus_client import start_http_server
 
         try:
-            server, _ = start_http_server(port, addr=host, registry=self.registry)
+            server, thread = start_http_server(port, addr=host, registry=self.registry)
         except OSError as error:
             raise BftError(
                 f"metrics cannot be served: {error.strerror}", where=f"{host}:{port}", fix="choose another port"
             ) from error
-        return server
+
+        def end() -> None:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+        return end

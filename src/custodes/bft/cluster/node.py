@@ -10,11 +10,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, final
 
-from custodes.bft.ballots import Ballot, decode_payload, entities_of, times_of
+from custodes.bft.ballots import Ballot, decode_payload
 from custodes.bft.certificates import make_certificate
-from custodes.bft.cluster.journal import Entry, Journal
-from custodes.bft.cluster.links import HEADER, Address, Links
+from custodes.bft.cluster.applied import Applied
+from custodes.bft.cluster.disk import Disk
+from custodes.bft.cluster.journal import KEEP_BYTES, Journal
+from custodes.bft.cluster.kept import KeepingLog, sign_again
+from custodes.bft.cluster.link import HEADER
+from custodes.bft.cluster.links import Address, Links
 from custodes.bft.cluster.metrics import Metrics
+from custodes.bft.cluster.records import Entry
 from custodes.bft.cluster.tls import Pins
 from custodes.bft.containment import ContainmentLedger, TimeToLive
 from custodes.bft.core.config import ReplicaConfig
@@ -32,6 +37,8 @@ from custodes.bft.core.events import (
     SetTimer,
     Start,
     Submit,
+    Sync,
+    Synced,
     Timer,
     TimerFired,
 )
@@ -43,6 +50,7 @@ from custodes.bft.evidence import MAGIC, Proof, decode_proof, encode_proof
 from custodes.bft.messages import Block, Message
 from custodes.bft.safety import SafetyRules
 from custodes.bft.safety.filelog import FileLog
+from custodes.bft.safety.files import write_aside
 from custodes.bft.statements import block_id
 from custodes.bft.team import Team
 from custodes.bft.verify import Verifier
@@ -72,6 +80,8 @@ class NodeSettings:
     """Delays and limits of the core; the index is set from here."""
     duty: DutyConfig = field(default_factory=DutyConfig)
     """Delays and limits of ballots."""
+    keep_bytes: int = KEEP_BYTES
+    """Bytes of applied blocks that are kept for peers that lag and for certificates."""
     lives: TimeToLive = field(default_factory=TimeToLive)
     """How long containments last."""
 
@@ -95,7 +105,8 @@ class Node:
         settings: Where and how.
         signer: Its key; handed to `SafetyRules` and kept nowhere else.
         pins: Transport certificates of the team.
-        on_decided: Called for every committed block, in order.
+        on_decided: Called for every committed block, in order, when it is durable.
+        on_failure: Called once when it cannot go on; it signs and sends nothing from then on.
         capture: Called with every frame that arrives, sender first; for tests that check all traffic.
 
     Raises:
@@ -109,36 +120,33 @@ class Node:
         pins: Pins,
         *,
         on_decided: Callable[[Decided], None],
+        on_failure: Callable[[Exception], None],
         capture: Callable[[int, bytes], None] | None = None,
     ) -> None:
         team, index, state = settings.team, settings.index, settings.state
         self.metrics = Metrics()
-        self._settings, self._on_decided, self._capture = settings, on_decided, capture
+        self._settings, self._capture, self._team = settings, capture, team
+        self._on_decided, self._on_failure = on_decided, on_failure
         self._log = FileLog(state / "log", state / "mark", create=settings.fresh, durable=settings.durable)
         try:
-            self._journal = Journal(state / "journal", durable=settings.durable)
-        except BftError:
+            self._journal = Journal(state / "journal", keep_bytes=settings.keep_bytes)
+            self._applied = self._recall()
+            self._make(signer)
+        except BaseException:
             self._log.drop()
             raise
-        self.ledger = ContainmentLedger(settings.lives)
-        next_batch = self._recall()
-        crypto = Ed25519Crypto(team.keys)
-        verifier = Verifier(team, crypto)
-        self._safety = SafetyRules(team=team, index=index, signer=signer, log=self._log, verifier=verifier)
-        self._duty = InclusionDuty(settings.duty, verifier, next_batch=next_batch, lookup=self._lookup)
-        self._replica = Replica(
-            config=settings.replica,
-            team=team,
-            safety=self._safety,
-            crypto=crypto,
-            application=self._duty,
-            verifier=verifier,
-        )
         self._links = Links(
-            index=index, addresses=settings.addresses, pins=pins, receive=self._received, metrics=self.metrics
+            index=index,
+            addresses=settings.addresses,
+            pins=pins,
+            receive=self._received,
+            joined=self._joined,
+            metrics=self.metrics,
         )
+        self.metrics.peers.set_function(lambda: self._links.connected)
         self._timers: dict[Timer, asyncio.TimerHandle] = {}
         self._events: deque[Event] = deque()
+        self._unsaid: deque[Decided] = deque()
         self._refused = [0] * team.n
         self._running = False
 
@@ -152,25 +160,79 @@ class Node:
         """Peers that there is a connection to."""
         return self._links.connected
 
+    @property
+    def ledger(self) -> ContainmentLedger:
+        """Who is contained after what was committed."""
+        return self._applied.ledger
+
     async def start(self) -> None:
-        """Listen, connect, and take part."""
+        """Listen, connect, and take part.
+
+        Raises:
+            BftError: It cannot listen, or its files cannot be used.
+        """
         self._loop = asyncio.get_running_loop()
-        self._running = True
+        self._disk = Disk(self._loop, self._fail)
         await self._links.start()
+        self._running = True
         self._step(Start(applied=self._journal.last))
 
     async def stop(self) -> None:
-        """Leave in an orderly way: nothing more is signed, files are durable and closed."""
+        """Leave in an orderly way: nothing more is signed, files are durable and closed, what is durable is told.
+
+        Raises:
+            BftError: The files could not be made durable.
+        """
         self._running = False
         for timer in self._timers.values():
             timer.cancel()
         await self._links.stop()
-        self._journal.close()
-        self._log.close()
+        if hasattr(self, "_disk"):
+            self._disk.close()
+        try:
+            self._journal.close()
+            self._tell(self._journal.synced)
+        finally:
+            self._log.close()
+
+    def close(self) -> None:
+        """Let go of the files of a node that was not started."""
+        self._journal.drop()
+        self._log.drop()
 
     def submit(self, votes: BatchVotes) -> None:
         """Hand in this agent's votes on a batch."""
         self._step(Submit(work=votes))
+
+    def _make(self, signer: Ed25519Signer) -> None:
+        """The core, on what the files hold."""
+        settings, team, index = self._settings, self._team, self._settings.index
+        crypto = Ed25519Crypto(team.keys)
+        verifier = Verifier(team, crypto)
+        log = KeepingLog(self._log, settings.state / "columns")
+        following = self._applied.next_batch
+        open_votes = log.columns(following)
+        self._again = sign_again(open_votes, team=team, index=index, signer=signer, verifier=verifier)
+        self._safety = SafetyRules(team=team, index=index, signer=signer, log=log, verifier=verifier)
+        self._duty = InclusionDuty(settings.duty, verifier, next_batch=following, lookup=self._lookup)
+        self._replica = Replica(
+            config=settings.replica,
+            team=team,
+            safety=self._safety,
+            crypto=crypto,
+            application=self._duty,
+            verifier=verifier,
+        )
+
+    def _recall(self) -> Applied:
+        """Apply again what was applied before."""
+        state, entries = self._journal.recall()
+        applied = Applied(self._settings.lives)
+        if state:
+            applied.load(state, str(self._settings.state / "journal"))
+        for entry in entries:
+            applied.apply(decode_payload(entry.block.payload, self._team.n))
+        return applied
 
     def _received(self, sender: int, frame: bytes) -> None:
         if not self._running:
@@ -185,15 +247,33 @@ class Node:
             return
         self._step(Received(sender=sender, message=message))
 
+    def _joined(self, peer: int) -> None:
+        """Show a peer the votes on open batches that were signed before a restart: it may have lost them as well."""
+        self._again = [column for column in self._again if column.batch >= self.next_batch]
+        for column in self._again:
+            self._links.send(peer, _frame(column))
+
     def _step(self, event: Event) -> None:
         """Feed one event; one that carrying out an action brings about waits until all actions are carried out."""
+        if not self._running:
+            return
         self._events.append(event)
         if len(self._events) > 1:
             return
-        while self._events:
-            for action in self._replica.step(self._events[0], self._loop.time()):
-                self._carry_out(action)
-            self._events.popleft()
+        try:
+            while self._events and self._running:
+                for action in self._replica.step(self._events[0], self._loop.time()):
+                    self._carry_out(action)
+                self._events.popleft()
+        except Exception as error:
+            # Whatever it is, the state in memory cannot be trusted any more; that in the files can.
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        if self._running:
+            self._running = False
+            self._events.clear()
+            self._on_failure(error)
 
     def _carry_out(self, action: Action) -> None:
         match action:
@@ -208,60 +288,80 @@ class Node:
                 self._timers[kind] = self._loop.call_later(delay, self._fire, kind, view)
             case Deliver():
                 self._deliver(action)
+            case Sync():
+                self._disk.request(self._sync, self._synced)
             case Report(proof=proof):
                 self._keep(proof)
             case Refused(sender=sender):
                 self._refuse(sender)
 
+    def _sync(self) -> int:
+        self._safety.sync()
+        return 0
+
+    def _synced(self, _: int) -> None:
+        self._step(Synced())
+
     def _fire(self, kind: Timer, view: int) -> None:
-        if self._running:
-            self._step(TimerFired(kind=kind, view=view))
+        self._step(TimerFired(kind=kind, view=view))
 
     def _deliver(self, action: Deliver) -> None:
-        """Apply a block: first into the journal, then tell the log that it needs not keep it, then everybody."""
-        block, team = action.block, self._settings.team
-        root = Root(block=block_id(team, block), height=block.height, view=block.view)
-        certificate = make_certificate(team, (block, *action.descendants), action.qc)
-        self._journal.append(Entry(root=root, block=block, certificate=certificate))
-        self._safety.committed(root.height, root.block)
-        ballots = decode_payload(block.payload, team.n)
-        self._apply(ballots)
-        metrics = self.metrics
-        metrics.blocks.inc()
-        metrics.decisions.inc(sum(len(ballot.items) for ballot in ballots))
-        metrics.view.set(root.view)
-        metrics.height.set(root.height)
-        metrics.peers.set(self._links.connected)
-        self._on_decided(Decided(root=root, ballots=ballots))
+        """Apply a block; it is told, and the log need not keep it any more, when it is durable in the journal."""
+        block = action.block
+        root = Root(block=block_id(self._team, block), height=block.height, view=block.view)
+        certificate = make_certificate(self._team, (block, *action.descendants), action.qc)
+        self._journal.append(Entry(root=root, block=block, certificate=certificate), self._applied.dump)
+        ballots = decode_payload(block.payload, self._team.n)
+        self._applied.apply(ballots)
+        self._unsaid.append(Decided(root=root, ballots=ballots))
+        if self._settings.durable:
+            self._disk.request(self._journal.sync, self._durable)
+        else:
+            self._tell(root.height)
 
-    def _apply(self, ballots: tuple[Ballot, ...]) -> None:
-        for ballot in ballots:
-            entities, times = entities_of(ballot.items).tolist(), times_of(ballot.items).tolist()
-            self.ledger.apply_batch(entities, list(ballot.decisions), times)
+    def _durable(self, height: int) -> None:
+        """The disk holds all blocks up to a height."""
+        try:
+            self._tell(height)
+        except Exception as error:
+            self._fail(error)
 
-    def _recall(self) -> int:
-        """Apply again what was applied before; returns the first batch that is not decided."""
-        following = 0
-        for entry in self._journal.entries():
-            ballots = decode_payload(entry.block.payload, self._settings.team.n)
-            self._apply(ballots)
-            following = max((ballot.batch + 1 for ballot in ballots), default=following)
-        return following
+    def _tell(self, height: int) -> None:
+        """Tell what is durable now."""
+        while self._unsaid and self._unsaid[0].root.height <= height:
+            decided = self._unsaid.popleft()
+            if self._running:
+                self._safety.committed(decided.root.height, decided.root.block)
+            metrics = self.metrics
+            metrics.blocks.inc()
+            metrics.decisions.inc(sum(len(ballot.items) for ballot in decided.ballots))
+            metrics.view.set(decided.root.view)
+            metrics.height.set(decided.root.height)
+            self._on_decided(decided)
 
     def _lookup(self, block: bytes) -> Block | None:
-        entry = self._journal.find(block)
+        try:
+            entry = self._journal.find(block)
+        except BftError:
+            # A peer asks for what the disk has lost since the start: others have it; a restart here says what is wrong.
+            self.metrics.unreadable.inc()
+            return None
         return None if entry is None else entry.block
 
     def _keep(self, proof: Proof) -> None:
         """A proof outlives the process; it is named by its content, so that none is kept twice."""
         data = encode_proof(proof)
         folder = self._settings.state / "evidence"
-        folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"replica-{proof.culprit}-{hashlib.sha256(data).hexdigest()[:16]}.proof"
-        aside = path.with_suffix(".new")
-        aside.write_bytes(data)
-        aside.replace(path)
         self.metrics.proofs.labels(culprit=str(proof.culprit)).inc()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if not path.exists():
+                write_aside(path, data)
+        except OSError as error:
+            raise BftError(
+                f"evidence cannot be written: {error.strerror or error}", where=str(path), fix="check the disk"
+            ) from error
 
     def _refuse(self, sender: int) -> None:
         """Count what no honest replica sends; a peer that goes on sending it is cut off for a while."""

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal, final
 
-from custodes.bft.cluster.links import HEADER
+from custodes.bft.cluster.journal import KEEP_BYTES
+from custodes.bft.cluster.link import HEADER
 from custodes.bft.cluster.node import Decided, Node, NodeSettings
 from custodes.bft.cluster.setup import load_credentials
 from custodes.bft.cluster.sources import Lines, Source, Synthetic
+from custodes.bft.cluster.stdin import standard_input
 from custodes.bft.core.config import ReplicaConfig
 from custodes.bft.core.duty import DutyConfig
 from custodes.bft.errors import BftError
@@ -54,21 +57,12 @@ class ProcessSettings:
     """Port for Prometheus on 127.0.0.1; 0 for none."""
     output: Literal["decisions", "digests", "summary"] = "decisions"
     """What is told of decisions: all of them, a digest per batch, or times and latencies at the end."""
+    keep_bytes: int = KEEP_BYTES
+    """See `NodeSettings`."""
+    deferred: bool = True
+    """Wait for the disk beside the protocol's work; False waits in it."""
     capture: Path | None = None
     """File for every frame that arrives, to check all traffic; None for none."""
-
-
-@final
-@dataclass(kw_only=True)
-class _Progress:
-    """What is under way."""
-
-    handed_in: dict[int, float] = field(default_factory=dict)
-    """When each undecided batch was handed in, monotonic seconds."""
-    following: int = 0
-    """The next batch to hand in."""
-    decided: list[tuple[float, int, float]] = field(default_factory=list)
-    """For a summary: when, how many items, seconds since it was handed in."""
 
 
 def run_process(settings: ProcessSettings) -> None:
@@ -77,6 +71,8 @@ def run_process(settings: ProcessSettings) -> None:
     Raises:
         BftError: Files that cannot be used; an address that is taken; a line of input that holds no votes.
     """
+    # A thread that has waited for the disk gets on after at most this long.
+    sys.setswitchinterval(0.0005)
     _run(_serve(settings))
 
 
@@ -91,123 +87,148 @@ def _run(main: Coroutine[Any, Any, None]) -> None:
 
 
 async def _serve(settings: ProcessSettings) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    progress = _Progress()
+        asyncio.get_running_loop().add_signal_handler(number, _end, ended, None)
     with contextlib.ExitStack() as files:
-        node, pump = _make(settings, progress, files)
-        server = node.metrics.serve(settings.metrics_port) if settings.metrics_port else None
+        agent = _Agent(settings, files, lambda error: _end(ended, error))
         try:
-            try:
-                await node.start()
-            except OSError as error:
-                raise BftError(f"cannot listen: {error.strerror or error}", where=f"replica {settings.index}") from None
-            _say({"ready": node.next_batch, "replica": settings.index})
-            await _until(stop, pump, settings)
+            await agent.node.start()
+            _say({"ready": agent.node.next_batch, "replica": settings.index})
+            await agent.work(ended)
         finally:
-            await node.stop()
-            if server is not None:
-                server.shutdown()
+            await agent.node.stop()
     if settings.output == "summary":
-        _say({"summary": progress.decided, "refused": node.metrics.total("custodes_bft_refused")})
-    _say({"stopped": node.next_batch, "replica": settings.index})
+        _say({"summary": agent.measured, "refused": agent.node.metrics.total("custodes_bft_refused")})
+    _say({"stopped": agent.node.next_batch, "replica": settings.index})
 
 
-def _make(
-    settings: ProcessSettings, progress: _Progress, files: contextlib.ExitStack
-) -> tuple[Node, Callable[[str | None], None]]:
-    """The node, and what hands in votes (given a line, or to look again)."""
-    credentials = load_credentials(settings.team, settings.index, settings.transport_key)
-    signer = load_signer(settings.key or settings.team.parent / key_name(settings.index))
-    if signer.public != credentials.file.team.keys[settings.index]:
-        raise BftError(f"this is not the key of replica {settings.index}", where=str(settings.key or settings.team))
+def _end(ended: asyncio.Future[None], error: Exception | None) -> None:
+    """The process is to end; the first reason counts."""
+    if ended.done():
+        return
+    if error is None:
+        ended.set_result(None)
+    else:
+        ended.set_exception(error)
 
-    def decided(told: Decided) -> None:
-        _tell(told, settings, progress)
-        hand_in(None)
 
-    node = Node(
-        NodeSettings(
-            team=credentials.file.team,
-            index=settings.index,
-            addresses=credentials.addresses,
-            state=settings.state,
-            durable=settings.durable,
-            fresh=settings.fresh,
-            replica=ReplicaConfig(index=settings.index, timeout=settings.timeout),
-            duty=DutyConfig(batches=settings.batches),
-        ),
-        signer,
-        credentials.pins,
-        on_decided=decided,
-        capture=_capture(files.enter_context(settings.capture.open("ab"))) if settings.capture else None,
-    )
-    progress.following = node.next_batch
-    lines = Lines(node.next_batch)
-    source: Source = Synthetic(settings.synthetic, settings.index) if settings.synthetic else lines
+@final
+class _Agent:
+    """The local agent of a replica: hands in votes, tells decisions.
 
-    def hand_in(line: str | None) -> None:
-        if line is not None:
-            lines.feed(line)
-        progress.following = max(progress.following, node.next_batch)
-        while progress.following < node.next_batch + settings.window:
-            votes = source.take(progress.following)
+    Args:
+        settings: The command line.
+        files: Closes what is opened here.
+        failed: Called when the replica cannot go on.
+    """
+
+    def __init__(
+        self, settings: ProcessSettings, files: contextlib.ExitStack, failed: Callable[[Exception], None]
+    ) -> None:
+        self._settings = settings
+        self._handed_in: dict[int, float] = {}
+        self._room = asyncio.Event()
+        self.measured: list[tuple[float, int, float]] = []
+        """For a summary: when, how many items, seconds since they were handed in."""
+        self.node = self._node(files, failed)
+        self._following = self.node.next_batch
+        self._lines = Lines(self.node.next_batch)
+        self._source: Source = Synthetic(settings.synthetic, settings.index) if settings.synthetic else self._lines
+        if settings.metrics_port:
+            try:
+                files.callback(self.node.metrics.serve(settings.metrics_port))
+            except BftError:
+                self.node.close()
+                raise
+
+    async def work(self, ended: asyncio.Future[None]) -> None:
+        """Hand in votes until told to end.
+
+        Raises:
+            BftError: A line of input holds no votes; the replica cannot go on.
+        """
+        self._hand_in()
+        if self._settings.synthetic:
+            await ended
+            return
+        reading = asyncio.create_task(self._read())
+        await asyncio.wait((reading, ended), return_when=asyncio.FIRST_COMPLETED)
+        if not ended.done():
+            # The input has ended: the others still need this replica's signatures. A bad line ends it.
+            reading.result()
+        else:
+            reading.cancel()
+        await ended
+
+    async def _read(self) -> None:
+        """Take lines, not faster than they are decided."""
+        if sys.stdin is None:
+            return  # Closed from the start; its number may be another file's by now.
+        async for line in standard_input():
+            self._lines.feed(line)
+            self._hand_in()
+            while self._lines.waiting > self._settings.window:
+                self._room.clear()
+                await self._room.wait()
+
+    def _node(self, files: contextlib.ExitStack, failed: Callable[[Exception], None]) -> Node:
+        settings = self._settings
+        credentials = load_credentials(settings.team, settings.index, settings.transport_key)
+        signer = load_signer(settings.key or settings.team.parent / key_name(settings.index))
+        if signer.public != credentials.file.team.keys[settings.index]:
+            raise BftError(f"this is not the key of replica {settings.index}", where=str(settings.key or settings.team))
+        return Node(
+            NodeSettings(
+                team=credentials.file.team,
+                index=settings.index,
+                addresses=credentials.addresses,
+                state=settings.state,
+                durable=settings.durable,
+                fresh=settings.fresh,
+                keep_bytes=settings.keep_bytes,
+                replica=ReplicaConfig(
+                    index=settings.index, timeout=settings.timeout, deferred=settings.durable and settings.deferred
+                ),
+                duty=DutyConfig(batches=settings.batches),
+            ),
+            signer,
+            credentials.pins,
+            on_decided=self._decided,
+            on_failure=failed,
+            capture=_capture(files.enter_context(settings.capture.open("ab"))) if settings.capture else None,
+        )
+
+    def _hand_in(self) -> None:
+        """Hand in the next batches, as far as there are votes and room."""
+        node = self.node
+        self._following = max(self._following, node.next_batch)
+        while self._following < node.next_batch + self._settings.window:
+            votes = self._source.take(self._following)
             if votes is None:
                 return
-            progress.handed_in[votes.batch] = time.monotonic()
-            progress.following += 1
+            self._handed_in[votes.batch] = time.monotonic()
+            self._following += 1
             node.submit(votes)
 
-    return node, hand_in
-
-
-async def _until(stop: asyncio.Event, pump: Callable[[str | None], None], settings: ProcessSettings) -> None:
-    """Hand in votes until told to stop."""
-    pump(None)
-    if settings.synthetic:
-        await stop.wait()
-        return
-    ended = asyncio.create_task(stop.wait())
-    async for line in _lines(ended):
-        pump(line)
-    await ended
-
-
-async def _lines(ended: asyncio.Task[Any]) -> AsyncIterator[str]:
-    """Lines of standard input until its end, or until told to stop."""
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit=64 * 2**20)
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    while True:
-        reading = asyncio.ensure_future(reader.readline())
-        await asyncio.wait((reading, ended), return_when=asyncio.FIRST_COMPLETED)
-        if not reading.done():
-            reading.cancel()
-            return
-        line = reading.result()
-        if not line:
-            return
-        yield line.decode("utf-8", "replace")
-
-
-def _tell(told: Decided, settings: ProcessSettings, progress: _Progress) -> None:
-    """What was decided, on standard output; after this line the decision is acknowledged."""
-    import hashlib
-
-    now = time.monotonic()
-    for ballot in told.ballots:
-        since = progress.handed_in.pop(ballot.batch, None)
-        if settings.output == "summary":
-            progress.decided.append((now, len(ballot.items), -1.0 if since is None else now - since))
-            continue
-        row: dict[str, Any] = {"batch": ballot.batch, "height": told.root.height, "view": told.root.view}
-        if settings.output == "digests":
-            row["digest"] = hashlib.sha256(ballot.decisions).hexdigest()[:16]
-        else:
-            row["decisions"] = list(ballot.decisions)
-        _say(row)
+    def _decided(self, told: Decided) -> None:
+        """Print what was decided; after its line a decision is acknowledged."""
+        now = time.monotonic()
+        for ballot in told.ballots:
+            since = self._handed_in.pop(ballot.batch, None)
+            if since is not None:
+                self.node.metrics.latency.observe(now - since)
+            if self._settings.output == "summary":
+                self.measured.append((now, len(ballot.items), -1.0 if since is None else now - since))
+                continue
+            row: dict[str, Any] = {"batch": ballot.batch, "height": told.root.height, "view": told.root.view}
+            if self._settings.output == "digests":
+                row["digest"] = hashlib.sha256(ballot.decisions).hexdigest()[:16]
+            else:
+                row["decisions"] = list(ballot.decisions)
+            _say(row)
+        self._room.set()
+        self._hand_in()
 
 
 def _capture(file: IO[bytes]) -> Callable[[int, bytes], None]:

@@ -60,11 +60,16 @@ class Lines(Source):
         self._waiting.append(votes)
         self._next += 1
 
+    @property
+    def waiting(self) -> int:
+        """How many lines have not been handed in or dropped."""
+        return len(self._waiting)
+
     def take(self, batch: int) -> BatchVotes | None:
-        """The votes on a batch; lines about batches that are decided already are dropped."""
+        """The votes on a batch, once; lines about batches that are decided already are dropped."""
         while self._waiting and self._waiting[0].batch < batch:
             self._waiting.popleft()
-        return self._waiting[0] if self._waiting and self._waiting[0].batch == batch else None
+        return self._waiting.popleft() if self._waiting and self._waiting[0].batch == batch else None
 
 
 @final
