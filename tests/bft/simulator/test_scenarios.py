@@ -60,8 +60,7 @@ def test_a_scenario_follows_from_its_seed(n: int, length: Length) -> None:
 
 def test_a_trace_is_the_same_in_every_process() -> None:
     program = (
-        "from custodes.bft.simulator.scenario import draw; from custodes.bft.simulator.stage import KEYS
-from custodes.bft.simulator.world import World;"
+        "from custodes.bft.simulator.scenario import draw; from custodes.bft.simulator.world import World;"
         "w = World(draw(4, 11, 'long'), trace=True); w.run(); print(w.trace.digest())"
     )
     hashes = {

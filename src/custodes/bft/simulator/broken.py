@@ -135,20 +135,31 @@ def repeated_signer(patches: Patches) -> None:
     patches.attribute(verify.Verifier, "_signers_fault", signers_fault)
 
 
+class _Messages(dict[int, bytes]):
+    """Votes for one statement, with those that came again."""
+
+    again: tuple[tuple[int, bytes], ...] = ()
+
+
 def count_messages(patches: Patches) -> None:
     """A vote that comes twice counts twice."""
 
     def add(self: Any, vote: Vote, *, own: bool = False) -> Any:
-        record = self._views.get(vote.view)
         key = (vote.block, vote.qc_view, vote.tc_high)
-        group = None if record is None else record.groups.get(key)
-        if group is None or vote.voter not in group or record.certified is not None:
-            return sound(self, vote, own=own)
-        group[vote.voter + 0.001 * len(group)] = vote.signature
-        if len(group) < self._team.quorum:
+        record = self._views.get(vote.view)
+        if record is not None and vote.voter in record.groups.get(key, ()):
+            known = record.groups[key]
+            twice = record.groups[key] = known if isinstance(known, _Messages) else _Messages(known)
+            twice.again += ((vote.voter, vote.signature),)
+        result = sound(self, vote, own=own)
+        record = self._views.get(vote.view)
+        group = None if record is None or result is not None else record.groups.get(key)
+        if not isinstance(group, _Messages) or record.certified is not None:
+            return result
+        pairs = sorted((*group.items(), *group.again))
+        if len(pairs) < self._team.quorum:
             return None
         record.certified = key
-        pairs = sorted((int(signer), signature) for signer, signature in group.items())
         return Qc(
             view=vote.view,
             block=vote.block,
