@@ -111,6 +111,37 @@ def test_interval_is_the_definitions_interval_on_every_prefix() -> None:
     assert tight > 500
 
 
+DUTIES = (
+    "always(x -> eventually y)",
+    "always(x -> y until z)",
+    "always(not (x weak_until y) or z)",
+    "always(x -> y weak_until[2,] z)",
+    "eventually(z and always[1,] y)",
+    "always[2,5](x or y release z)",
+    "eventually[1,](not (x until (once[0,2] y)))",
+    "always(x -> historically[1,2] y or not eventually[3,] (z and x))",
+    "not always(x -> eventually z and y) or eventually (x and always y)",
+)
+"""One window without end inside an always or eventually, with only connectives in between."""
+
+
+@pytest.mark.parametrize("text", DUTIES)
+def test_finish_settles_a_duty_without_end(text: str) -> None:
+    formula = parse(text)
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        trace = random_trace(rng, int(rng.integers(1, 12)))
+        monitor = Monitor(formula)
+        for at in range(len(trace["x"])):
+            monitor.step(sample(trace, at))
+        for end in ENDS:
+            wanted, ending = evaluate(formula, prefix(trace, 99), end)[0], monitor.finish(end)
+            first = float(ending.first_lower[0]), float(ending.first_upper[0])
+            assert inside(wanted, first), (seed, end)
+            if end in ("truncate", "hold"):
+                assert first == wanted, (seed, end)
+
+
 def test_finish_is_the_definition_under_every_end_policy() -> None:
     pending = 0
     for seed in range(20_000, 20_200):

@@ -36,10 +36,14 @@ class Engine:
             if step.kind != "signal"
         ]
         self.trackers = trackers_of(plan.anchor, lanes, streams)
+        self._first: Bounds | None = None
+        self.sharpen(sharp)
+
+    def sharpen(self, sharp: bool) -> None:
+        """Say whether every number that has come, and that will be fed, is known."""
         for tracker in self.trackers:
             if isinstance(tracker, FoldTracker):
                 tracker.sharp = sharp
-        self._first: Bounds | None = None
 
     def advance(self, rows: dict[str, Array]) -> Array:
         """Feed one sample of every signal, [lanes, streams] each.

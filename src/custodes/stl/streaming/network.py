@@ -37,6 +37,8 @@ class Step:
     """number: the constant; delay, guard, edge: what fills the place of a missing sample."""
     name: str = ""
     """signal: its name."""
+    weak: bool = False
+    """open_until: whether the guard alone is enough where nothing follows."""
     past: bool = False
     """delay, window: belongs to an operator of the past, so that a stream that starts anew must forget it."""
 
@@ -73,6 +75,8 @@ class Fold:
     """Last time that counts; None never ends."""
     inner: int = -1
     """Slot of the one value inside the operand that no sample settles; -1 when there is none or more than one."""
+    rest: float = 0.0
+    """What that value is made from where nothing follows: -inf or inf."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -74,25 +74,25 @@ class Operators:
         least, most = dual("min", flipped), dual("max", flipped)
         guard, goal = self.edge(left, NEUTRAL[least]), self.edge(right, NEUTRAL[most])
         first, last = bounds.lower.amount, None if bounds.upper is None else bounds.upper.amount
-        result = self._from_now(guard, goal, None if last is None else last - first, most)
+        result = self._from_now(guard, goal, None if last is None else last - first, most, weak)
         result = Value(slot=result.slot, delay=result.delay + first)
         if first > 0:
             before = self.window(guard, first, least, past=False)
             result = self.binary(least, Value(slot=before.slot, delay=before.delay + first - 1), result)
         if not weak or last is None:
-            # without end both obey the same recursion and differ at infinity only
             return result
         whole = self.window(guard, last + 1, least, past=False)
         return self.binary(most, result, Value(slot=whole.slot, delay=guard.delay + last))
 
-    def _from_now(self, guard: Value, goal: Value, last: int | None, most: Extremum) -> Value:
+    def _from_now(self, guard: Value, goal: Value, last: int | None, most: Extremum, weak: bool) -> Value:
         """until[0, last]: a window over clamps z -> max(goal, min(guard, z)), innermost last."""
         if last == 0:
             return goal
         if last is None:
             delay = max(guard.delay, goal.delay)
             args = self.late(guard, delay).slot, self.late(goal, delay).slot
-            return Value(slot=self.add(Step(kind="open_until", args=args, which=most)), delay=delay)
+            # until and weak until obey the same recursion and differ at infinity only
+            return Value(slot=self.add(Step(kind="open_until", args=args, which=most, weak=weak)), delay=delay)
         least = dual(most, True)
         if guard.delay <= goal.delay:
             args = self.late(guard, goal.delay).slot, goal.slot

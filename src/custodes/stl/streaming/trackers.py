@@ -91,7 +91,7 @@ class FoldTracker(Tracker):
     def __init__(self, anchor: Fold, lanes: int, streams: int) -> None:
         super().__init__(lanes, streams, anchor.value.delay, anchor.first, anchor.last)
         self.slot, self.which, self.fold = anchor.value.slot, anchor.which, EXTREMUM[anchor.which]
-        self.inner, self.sharp = anchor.inner, False
+        self.inner, self.rest, self.sharp = anchor.inner, anchor.rest, False
         self.start(held=NEUTRAL[anchor.which])
 
     def advance(self, values: list[Array], clock: Clock) -> None:
@@ -102,7 +102,7 @@ class FoldTracker(Tracker):
         are the two bounds. z is itself such a function of its own value one sample on, so put that in. This needs
         every number to be known (`sharp`), so that the two bounds differ by what is to come alone.
         """
-        if self.inner >= 0 and self.sharp and not clock.beyond:
+        if self.inner >= 0 and self.sharp:
             self.held[...] = np.maximum(self.held[0], np.minimum(self.held[1], values[self.inner]))
         counts = self.counts(clock, self.first)
         if counts is not False:
@@ -113,7 +113,10 @@ class FoldTracker(Tracker):
         return self.inner < 0 and super().settled(clock)
 
     def bounds(self, clock: Clock, *, closed: bool) -> Bounds:
-        """One side is known at once, the other when the window is over."""
+        """One side is known at once, the other when the window is over; what the operand waits for, when all is."""
+        if closed and self.inner >= 0 and self.sharp:
+            settled = self.held[0 if self.rest < 0 else -1]
+            return settled, settled
         over = True if closed else self.over(clock)
         if self.which == "min":
             return choose(over, self.held[0], -INF), self.held[-1]
