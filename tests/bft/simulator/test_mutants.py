@@ -8,8 +8,10 @@ import pytest
 
 from benchmarks import bft_mutants
 from custodes.bft.simulator import broken, suite
+from custodes.bft.simulator.directed import DIRECTED
 from custodes.bft.simulator.faults import applied
 from custodes.bft.simulator.hunting import hunt
+from custodes.bft.simulator.monitor import Monitor
 from custodes.bft.simulator.mutants import BY_NAME, MUTANTS, Mutant
 from custodes.bft.verify import Verifier
 
@@ -52,3 +54,19 @@ def test_the_table_is_printed_and_fails_when_one_survives(
     monkeypatch.setattr(bft_mutants, "MUTANTS", (BY_NAME["quorum-2f"], harmless))
     assert bft_mutants.main([]) == 1
     assert "1 of 2 found" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["no-lock", "lowest-high"])
+def test_a_lock_that_does_not_hold_parts_honest_replicas(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not only a rule about votes breaks, which the suite sees first: two replicas commit different blocks."""
+    fail = Monitor.fail
+
+    def only_agreement(self: Monitor, rule: str, what: str, at: float) -> None:
+        if rule == "agreement":
+            fail(self, rule, what, at)
+
+    monkeypatch.setattr(Monitor, "fail", only_agreement)
+    with applied(BY_NAME[name].seed):
+        rule, what = DIRECTED["bait-4"].play()
+    assert rule == "agreement"
+    assert "commits another block" in what

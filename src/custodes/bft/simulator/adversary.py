@@ -65,6 +65,8 @@ class Adversary:
         self._gave_up: set[int] = set()
         self._silent: dict[int, bool] = {}
         self._out: list[Sending] = []
+        self.muted: list[int] = []
+        """Replicas to be cut off from now on."""
 
     def start(self) -> list[Sending]:
         """What the liars do first."""
@@ -120,6 +122,8 @@ class Adversary:
 
     def _lead(self, leader: int, view: int) -> None:
         style, rng = self._style, self._rng
+        if self._may(style.bait) and self._bait(leader, view):
+            return
         blocks = self._blocks(leader, view)
         wait = rng.uniform(0.0, _PATIENCE) if rng.random() < 0.3 else 0.0
         given: list[list[int]] = [[] for _ in blocks]
@@ -138,6 +142,22 @@ class Adversary:
         apart = len(blocks) > 1 and rng.random() < 0.7
         for block, receivers in zip(blocks, given, strict=True):
             self._vote(block, wait, only=receivers if apart else None)
+
+    def _bait(self, leader: int, view: int) -> bool:
+        """Give a block to just enough replicas, the liars' votes to one of them alone, and cut that one off."""
+        newest = next(iter(self.knowledge.qcs.get(view - 1, {}).values()), None)
+        if newest is None or newest.view == 0:
+            return False
+        block = self._make(leader, view, newest, None)
+        chosen = self._rng.sample(self._honest, self._team.quorum - len(self._liars))
+        for receiver in chosen:
+            self._send(leader, receiver, self._craft.proposal(leader, block), 0.0)
+        self.knowledge.learn_block(block)
+        self._voted.add(view)
+        for liar in self._liars:
+            self._send(liar, chosen[0], self._craft.vote(liar, block), 0.0)
+        self.muted.append(chosen[0])
+        return True
 
     def _blocks(self, leader: int, view: int) -> list[Block]:
         """One block; or, equivocating, several; or one on each certificate of the view before if there are two."""

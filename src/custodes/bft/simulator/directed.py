@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, final
 
 from custodes.bft import statements
@@ -12,12 +13,14 @@ from custodes.bft.simulator.crafting import Crafter
 from custodes.bft.simulator.keys import make_keys
 from custodes.bft.simulator.scenario import Crash, Scenario, Style, Weather, liveness_bound
 from custodes.bft.simulator.world import MOST_HELD, World
+from custodes.bft.votes import tolerated
 
 CALM: Final = Weather(delay=0.5, loss=0.0, duplication=0.0, replay=0.0, partitions=())
 """A network that only takes its time."""
 Result = tuple[str, str]
 """The rule that broke, and what happened; two empty strings when all holds."""
 _HOLDS: Final = ("", "")
+_BAITS: Final = 60
 
 
 @final
@@ -143,6 +146,24 @@ def _within_bound() -> Result:
     return _HOLDS
 
 
+def _baits(n: int) -> Callable[[], Result]:
+    """Liars who lead every other view let one replica commit, cut it off, and offer the others an older branch."""
+
+    def play() -> Result:
+        for seed in range(_BAITS):
+            rng = random.Random(f"bait/{n}/{seed}")
+            liars = tuple(range(tolerated(n)))
+            leaders = tuple(rng.choice(liars) if rng.random() < 0.6 else rng.randrange(n) for _ in range(60))
+            style = Style(bait=0.7, stale=1.0, lie=1.0, hoard=0.5)
+            scenario = replace(calm(n, *liars, style=style), seed=seed, length="short", leaders=leaders, heal=70.0)
+            outcome = World(scenario).run()
+            if outcome.violations:
+                return outcome.violations[0].rule, f"play {seed}: {outcome.violations[0].what}"
+        return _HOLDS
+
+    return play
+
+
 DIRECTED: Final = {
     "silent-4": DirectedScenario(n=4, what="one of four is silent for ever", play=_silent(4, 1)),
     "silent-7-spread": DirectedScenario(n=7, what="two of seven are silent, apart", play=_silent(7, 1, 4)),
@@ -151,6 +172,8 @@ DIRECTED: Final = {
     "torn-logs": DirectedScenario(n=4, what="restarts one after the other, without the last records", play=_torn_logs),
     "other-chain": DirectedScenario(n=4, what="everything signed on another chain is replayed", play=_other_chain),
     "flood": DirectedScenario(n=4, what="8,000 signed messages of no use", play=_flood),
+    "bait-4": DirectedScenario(n=4, what="one replica is let commit and cut off, 60 plays", play=_baits(4)),
+    "bait-7": DirectedScenario(n=7, what="the same with seven", play=_baits(7)),
     "selective": DirectedScenario(n=4, what="a liar shows its certificates to few", play=_within_bound),
 }
 """By name."""

@@ -24,12 +24,19 @@ class Network:
         self._heal = scenario.heal
         self._weather = scenario.weather
         self._random = rng.random
+        self._muted: dict[int, float] = {}
+
+    def mute(self, sender: int, until: float) -> None:
+        """Lose everything that a replica sends until then, or until the heal: before it, liars may rule the network."""
+        self._muted[sender] = until
 
     def arrivals(self, sender: int, receiver: int, now: float) -> tuple[float, ...]:
         """Times at which a message sent now arrives: none when it is lost, two when it is doubled."""
         random = self._random
         if now >= self._heal:
             return (now + DELTA * (_SOONEST + (1.0 - _SOONEST) * random()),)
+        if self._muted and self._muted.get(sender, 0.0) > now:
+            return ()
         weather = self._weather
         for split in weather.partitions:
             if split.begin <= now < split.end and (sender in split.side) != (receiver in split.side):

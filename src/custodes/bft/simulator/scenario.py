@@ -90,6 +90,9 @@ class Style:
     """Leaves columns out of its blocks."""
     hoard: float = 0.0
     """Completes certificates with its own votes in secret and shows them to few."""
+    bait: float = 0.0
+    """Lets one replica alone complete a certificate, cuts it off from the others, and goes on without it. Not drawn
+    for seeds: a scenario made by hand does it."""
 
 
 @final

@@ -43,6 +43,10 @@ _BACK: Final = 3
 _SUBMIT: Final = 4
 _TICK: Final = 5
 _SYNCED: Final = 6
+_MUTE: Final = 7
+_LAST_WORDS: Final = 0.6
+"""Time in which a replica that is about to be cut off can still be heard."""
+_CUT_OFF: Final = 30.0
 _BATCH_EVERY: Final = 5.0
 _TICK_EVERY: Final = 3.0
 MOST_HELD: Final = 1000
@@ -214,6 +218,9 @@ class World:
         elif code == _SYNCED:
             if what == self.nodes[index].lives:
                 self._carry_out(index, self.nodes[index].synced(now), now)
+        elif code == _MUTE:
+            self._note(now, f"{index} is cut off until {what:.3f}")
+            self._network.mute(index, what)
         elif code == _TICK:
             assert self.adversary is not None
             self._send_all(self.adversary.tick(), now)
@@ -229,6 +236,8 @@ class World:
         if node is None:
             assert self.adversary is not None
             self._send_all(self.adversary.receive(receiver, sender, message), now)
+            while self.adversary.muted:
+                self._cut_off(self.adversary.muted.pop(), now)
             return
         if node.replica is None:
             return
@@ -238,6 +247,10 @@ class World:
             replica = node.replica
             self.monitor.received(receiver, message, now, view=replica.view, floor=replica.root.view)
         self._carry_out(receiver, node.step(Received(sender=sender, message=message), now), now)
+
+    def _cut_off(self, index: int, now: float) -> None:
+        # Its vote for the bait has to get out; what it says once it has the certificate has not.
+        self._push(now + _LAST_WORDS, _MUTE, index, now + _CUT_OFF)
 
     def _submit(self, now: float, index: int, batch: int) -> None:
         self._note(now, f"{'liars' if index < 0 else index} vote on batch {batch}")
