@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import final
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from custodes.stl import formula as f
 from custodes.stl.analysis import check_causal, horizon, warmup
@@ -19,13 +20,19 @@ from custodes.stl.batched.algebra import Algebra, Exact, Smooth
 from custodes.stl.batched.formulas import formula as evaluate_formula
 from custodes.stl.batched.inputs import Traces, checked
 from custodes.stl.batched.pairs import Pair, point, unknown_where
-from custodes.stl.batched.result import Robustness, joined
+from custodes.stl.batched.passes import Block
+from custodes.stl.batched.program import Program, UnknownError
+from custodes.stl.batched.result import Robustness
 from custodes.stl.batched.scope import Scope, place_of
+from custodes.stl.batched.shelf import Shelf
+from custodes.stl.batched.windows import wants_gradient
 from custodes.stl.errors import StlError
 from custodes.stl.policy import ENDS, NANS, End, Nan
 
 BLOCK_BYTES = 2**18
 """Size of one signal in a block of traces: with a handful of intermediates a block stays in a core's L2 cache."""
+PROGRAMS = Shelf(limit=2**26)
+"""Compiled formulas of this process."""
 
 
 def evaluate(
@@ -78,13 +85,19 @@ def evaluate(
     rows = max(1, BLOCK_BYTES // (traces.samples * traces.dtype.itemsize))
     if traces.device.type != "cpu":
         rows = traces.traces
+    outside = None if traces.lengths is None else extension.behind_the_end(traces.lengths, traces.samples)
+    compiled = smooth is None and (end == "hold" or facts.extra == 0) and _plain(traces)
+    value = torch.empty((traces.traces, traces.samples + facts.extra), dtype=traces.dtype) if compiled else None
     parts = []
     for first in range(0, traces.traces, rows):
         block = _block(traces, first, rows)
-        outside = None if block.lengths is None else extension.behind_the_end(block.lengths, traces.samples)
-        scope = _scope(block, outside, None if traces.single else first, facts.extra, end, nan, algebra)
-        parts.append(_result(evaluate_formula(formula, scope), block, outside, facts))
-    return joined(parts, single=traces.single)
+        behind = None if outside is None else outside[first : first + rows]
+        scope = _scope(block, behind, None if traces.single else first, facts.extra, end, nan, algebra)
+        place = None if value is None else value[first : first + rows]
+        parts.append(_bounds(formula, scope, place))
+    if value is not None and all(part.known for part in parts):
+        return _result(point(value), traces, outside, facts)
+    return _result(_joined(parts), traces, outside, facts)
 
 
 @final
@@ -112,6 +125,60 @@ def _facts(formula: f.Formula, end: End) -> _Facts:
         ahead=horizon(formula) if end in ("truncate", "hold") else 0,
         extra=extension.extra_samples(formula, end),
     )
+
+
+def _plain(traces: Traces) -> bool:
+    """Whether the samples are numbers in memory and nothing else: no gradient, tangent or transform goes with them."""
+    if traces.device.type != "cpu" or wants_gradient(*traces.signals.values()):
+        return False
+    try:
+        for x in traces.signals.values():
+            x.detach().numpy()
+            if forward_ad.unpack_dual(x).tangent is not None:  # type: ignore[no-untyped-call]
+                return False
+    except RuntimeError:  # inside torch.func
+        return False
+    return True
+
+
+def _bounds(formula: f.Formula, scope: Scope, place: Tensor | None) -> Pair:
+    """Robustness of a block, [traces, samples and more]: by a program where that is enough.
+
+    Args:
+        formula: The formula.
+        scope: The block.
+        place: Where to put it if it is known; None where programs are not wanted.
+    """
+    if place is not None and all(pair.known for pair in scope.signals.values()) and _ran(formula, scope, place):
+        return point(place)
+    bounds = evaluate_formula(formula, scope)
+    if place is not None and bounds.known:
+        place.copy_(bounds.low)
+    return bounds
+
+
+def _ran(formula: f.Formula, scope: Scope, place: Tensor) -> bool:
+    """Run the formula's program; False where a computed term turns out to be unknown."""
+    block = Block(
+        scope=scope,
+        signals={name: pair.low.detach().numpy() for name, pair in scope.signals.items()},
+        outside=None if scope.outside is None else scope.outside.numpy(),
+    )
+    out = place.numpy()
+    key = (formula, *scope.shape, scope.held, scope.dtype)
+    try:
+        PROGRAMS.run(key, lambda: Program(formula, *scope.shape, held=scope.held, dtype=out.dtype), block, out)
+    except UnknownError:
+        return False
+    return True
+
+
+def _joined(parts: Sequence[Pair]) -> Pair:
+    """Blocks of traces put together, in order."""
+    if len(parts) == 1:
+        return parts[0]
+    low = torch.cat([part.low for part in parts])
+    return point(low) if all(part.known for part in parts) else Pair(low, torch.cat([part.high for part in parts]))
 
 
 def _check_choices(end: str, nan: str, smooth: float | None) -> None:
@@ -173,16 +240,16 @@ def _known(name: str, x: Tensor, first: int | None, nan: Nan) -> Pair:
     return unknown_where(missing, point(x)) if bool(missing.any()) else point(x)
 
 
-def _result(bounds: Pair, block: Traces, outside: Tensor | None, facts: _Facts) -> Robustness:
+def _result(bounds: Pair, traces: Traces, outside: Tensor | None, facts: _Facts) -> Robustness:
     """Cut the continuation off, and say which samples are sure.
 
     Args:
         bounds: Robustness, [traces, samples and more].
-        block: What it was evaluated on.
+        traces: What it was evaluated on.
         outside: Behind the ends of ragged traces.
         facts: What the formula asks for.
     """
-    samples, ready, ahead = block.samples, facts.ready, facts.ahead
+    samples, ready, ahead = traces.samples, facts.ready, facts.ahead
     low, high = (x[:, :samples] for x in bounds)
     valid = torch.zeros(low.shape, dtype=torch.bool, device=low.device)
     last = samples if ahead is None else samples - ahead
@@ -193,9 +260,13 @@ def _result(bounds: Pair, block: Traces, outside: Tensor | None, facts: _Facts) 
         valid[:, ready:last] = True if whole else sure.isfinite()
         if not bounds.known:
             valid &= low == high
-        if block.lengths is not None:
-            valid &= ~extension.behind_the_end(block.lengths - ahead, samples)
+        if traces.lengths is not None:
+            valid &= ~extension.behind_the_end(traces.lengths - ahead, samples)
     if outside is not None:
-        low = low.masked_fill(outside, 0.0)
-        high = low if bounds.known else high.masked_fill(outside, 0.0)
-    return Robustness(value=low, lower=low, upper=low if bounds.known else high, valid=valid)
+        low, high = low.masked_fill(outside, 0.0), high.masked_fill(outside, 0.0)
+    lower = low.contiguous()
+    upper = lower if bounds.known else high.contiguous()
+    if traces.single:
+        lower, valid = lower[0], valid[0]
+        upper = lower if bounds.known else upper[0]
+    return Robustness(value=lower, lower=lower, upper=upper, valid=valid)

@@ -107,15 +107,19 @@ def _infinite(positive: bool) -> float:
     return float("inf") if positive else float("-inf")
 
 
-def _reach(bounds: f.Bounds, scope: Scope, *, ahead: bool) -> tuple[int, int] | None:
+def reach(bounds: f.Bounds, samples: int, *, held: bool) -> tuple[int, int] | None:
     """Bounds of a window, cut to what the trace has; None where no window holds any sample.
 
     Behind the end of a held trace there is no more to see than its last sample: a bound longer than the trace reaches
     no further than one as long.
+
+    Args:
+        bounds: In samples.
+        samples: Of the trace.
+        held: Whether the window looks ahead, where the last sample stands for everything after it.
     """
     lower = bounds.lower.amount
-    samples = scope.shape[1]
-    if ahead and scope.held:
+    if held:
         return min(lower, samples), min(bounds.upper.amount, samples) if bounds.upper else samples
     if lower >= samples:
         return None
@@ -124,11 +128,11 @@ def _reach(bounds: f.Bounds, scope: Scope, *, ahead: bool) -> tuple[int, int] | 
 
 def _window(operand: Pair, bounds: f.Bounds, scope: Scope, *, most: bool, ahead: bool) -> Pair:
     fill = _infinite(not most)
-    reach = _reach(bounds, scope, ahead=ahead)
-    if reach is None:
-        return point(scope.constant(fill))
-    lower, upper = reach
     held = ahead and scope.held
+    reached = reach(bounds, scope.shape[1], held=held)
+    if reached is None:
+        return point(scope.constant(fill))
+    lower, upper = reached
 
     def one(x: Tensor) -> Tensor:
         if ahead and scope.outside is not None:
@@ -141,11 +145,11 @@ def _window(operand: Pair, bounds: f.Bounds, scope: Scope, *, most: bool, ahead:
 
 def _guarded(left: Pair, right: Pair, bounds: f.Bounds, scope: Scope, *, ahead: bool) -> Pair:
     never = _infinite(False)
-    reach = _reach(bounds, scope, ahead=ahead)
-    if reach is None:
-        return point(scope.constant(never))
-    lower, upper = reach
     held = ahead and scope.held
+    reached = reach(bounds, scope.shape[1], held=held)
+    if reached is None:
+        return point(scope.constant(never))
+    lower, upper = reached
 
     def one(p: Tensor, q: Tensor) -> Tensor:
         if ahead and scope.outside is not None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
-import torch
 from torch import Tensor
 
 
@@ -26,16 +24,3 @@ class Robustness:
     """No value of what is unknown brings it above; the same tensor as `lower` where nothing is unknown."""
     valid: Tensor
     """Bool: finite, past the warm-up, and no continuation of the trace can change it."""
-
-
-def joined(parts: Sequence[Robustness], *, single: bool) -> Robustness:
-    """Put blocks of traces together, in order; `single` drops the axis of traces."""
-    known = all(part.upper is part.lower for part in parts)
-
-    def one(tensors: list[Tensor]) -> Tensor:
-        whole = tensors[0].contiguous() if len(tensors) == 1 else torch.cat(tensors)
-        return whole[0] if single else whole
-
-    lower = one([part.lower for part in parts])
-    upper = lower if known else one([part.upper for part in parts])
-    return Robustness(value=lower, lower=lower, upper=upper, valid=one([part.valid for part in parts]))
