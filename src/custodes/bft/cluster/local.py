@@ -20,6 +20,7 @@ from typing import Any, Final, final
 from custodes.bft.cluster.setup import generate_cluster
 from custodes.bft.errors import BftError
 from custodes.bft.keys import TEAM_FILE
+from custodes.bft.teamfile import load_team_file
 
 READY_SECONDS: Final = 60.0
 """How long a replica may take to start."""
@@ -74,9 +75,9 @@ class Replica:
             try:
                 row = self._told.get(timeout=max(0.01, end - time.monotonic()))
             except queue.Empty:
-                raise BftError(f"a replica said no '{key}' within {seconds:.0f} s{self._last_words()}") from None
+                raise BftError(f"a replica said no '{key}' within {seconds:.0f} s{self.last_words()}") from None
             if row is None:
-                raise BftError(f"a replica ended before it said '{key}'{self._last_words()}")
+                raise BftError(f"a replica ended before it said '{key}'{self.last_words()}")
             if key in row:
                 return row
 
@@ -104,7 +105,8 @@ class Replica:
                 self._told.put(row)
         self._told.put(None)
 
-    def _last_words(self) -> str:
+    def last_words(self) -> str:
+        """The last line on its standard error, after a colon; empty when it said nothing."""
         words = self._log.read_text(errors="replace").strip().splitlines()
         return f": {words[-1]}" if words else ""
 
@@ -117,15 +119,23 @@ class LocalTeam:
         folder: Keys, state and logs go here; an existing team there is started again.
         n: Replicas, at least 4.
         options: Options for every replica's `custodes bft run`.
+        capture: Keep every frame that a replica receives, in a file per life: `capture-<replica>-<life>`.
+
+    Raises:
+        BftError: The folder holds a team of another size.
     """
 
-    def __init__(self, folder: Path, n: int, options: tuple[str, ...] = ()) -> None:
-        self.folder, self.n, self._options = folder, n, options
+    def __init__(self, folder: Path, n: int, options: tuple[str, ...] = (), *, capture: bool = False) -> None:
+        self.folder, self.n, self.options, self._capture = folder, n, options, capture
         self.replicas: list[Replica] = []
+        self.lives = [0] * n
+        """How often each replica was started."""
         self._fresh = not (folder / TEAM_FILE).exists()
         if self._fresh:
             addresses = tuple(f"127.0.0.1:{port}" for port in free_ports(n))
             generate_cluster(folder, chain="local", addresses=addresses)
+        elif load_team_file(folder / TEAM_FILE).team.n != n:
+            raise BftError(f"holds a team that is not of {n}", where=str(folder), fix="choose another folder")
 
     def __enter__(self) -> LocalTeam:
         """Start every replica and wait until all are ready.
@@ -169,5 +179,8 @@ class LocalTeam:
 
     def _start(self, index: int, fresh: bool) -> Replica:
         command = ["-m", "custodes", "bft", "run", "--team", str(self.folder / TEAM_FILE), "--index", str(index)]
-        command += ["--state", str(self.state(index)), *(["--fresh"] if fresh else []), *self._options]
+        if self._capture:
+            command += ["--capture", str(self.folder / f"capture-{index}-{self.lives[index]}")]
+        self.lives[index] += 1
+        command += ["--state", str(self.state(index)), *(["--fresh"] if fresh else []), *self.options]
         return Replica(command, self.folder / f"replica-{index}.log")

@@ -176,6 +176,9 @@ class Node:
         await self._links.start()
         self._running = True
         self._step(Start(applied=self._journal.last))
+        for column in self._again:
+            for action in self._duty.signed(column, self._loop.time()):
+                self._carry_out(action)
 
     async def stop(self) -> None:
         """Leave in an orderly way: nothing more is signed, files are durable and closed, what is durable is told.
