@@ -115,7 +115,9 @@ def _gate(workers: int, as_json: bool) -> None:
     control = suite.play_all(suite.control(), workers)
     parts = {"parted": control.parted, "proven": control.proven, "scenarios": control.scenarios}
     holds = 0 < control.parted == control.proven
-    found = suite.summary(total, 4, too_many_liars=parts, seconds=time.monotonic() - began, cpu_seconds=sum(os.times()[:4]))
+    found = suite.summary(
+        total, 4, too_many_liars=parts, seconds=time.monotonic() - began, cpu_seconds=sum(os.times()[:4])
+    )
     _tell(found, total, as_json, holds=holds)
     if not holds:
         raise typer.Exit(DOES_NOT_HOLD)

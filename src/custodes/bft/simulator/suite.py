@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -149,8 +150,13 @@ def _results(tasks: list[Task], workers: int) -> Iterator[Tally]:
     if workers == 1 or len(tasks) == 1:
         yield from map(play, tasks)
         return
-    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+    with multiprocessing.get_context("spawn").Pool(workers, initializer=_seldom_collect) as pool:
         yield from pool.imap(play, tasks)
+
+
+def _seldom_collect() -> None:
+    """Look for unreachable cycles seldom: a scenario makes and drops many small objects, and few of them in cycles."""
+    gc.set_threshold(100_000, 20, 50)
 
 
 def gate() -> list[Task]:
