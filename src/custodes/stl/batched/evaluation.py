@@ -82,11 +82,12 @@ def evaluate(
     facts = _facts(formula, end)
     traces = checked(signals, facts.names, lengths)
     algebra = Exact() if smooth is None else Smooth(smooth)
-    rows = max(1, BLOCK_BYTES // (traces.samples * traces.dtype.itemsize))
-    if traces.device.type != "cpu":
-        rows = traces.traces
     outside = None if traces.lengths is None else extension.behind_the_end(traces.lengths, traces.samples)
     compiled = smooth is None and (end == "hold" or facts.extra == 0) and _plain(traces)
+    # A program has fewer buffers, and they stay where they are.
+    rows = max(1, (2 if compiled else 1) * BLOCK_BYTES // (traces.samples * traces.dtype.itemsize))
+    if traces.device.type != "cpu":
+        rows = traces.traces
     value = torch.empty((traces.traces, traces.samples + facts.extra), dtype=traces.dtype) if compiled else None
     parts = []
     for first in range(0, traces.traces, rows):
@@ -94,16 +95,16 @@ def evaluate(
         behind = None if outside is None else outside[first : first + rows]
         scope = _scope(block, behind, None if traces.single else first, facts.extra, end, nan, algebra)
         place = None if value is None else value[first : first + rows]
-        parts.append(_bounds(formula, scope, place))
+        parts.append(_bounds(formula, facts, scope, place))
     if value is not None and all(part.known for part in parts):
         return _result(point(value), traces, outside, facts)
     return _result(_joined(parts), traces, outside, facts)
 
 
 @final
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class _Facts:
-    """What a formula asks of its traces."""
+    """What a formula asks of its traces; one object per formula and end policy, as long as it is remembered."""
 
     names: tuple[str, ...]
     """Signals that it reads."""
@@ -141,15 +142,16 @@ def _plain(traces: Traces) -> bool:
     return True
 
 
-def _bounds(formula: f.Formula, scope: Scope, place: Tensor | None) -> Pair:
+def _bounds(formula: f.Formula, facts: _Facts, scope: Scope, place: Tensor | None) -> Pair:
     """Robustness of a block, [traces, samples and more]: by a program where that is enough.
 
     Args:
         formula: The formula.
+        facts: That it stands for among compiled ones: quicker to look up.
         scope: The block.
         place: Where to put it if it is known; None where programs are not wanted.
     """
-    if place is not None and all(pair.known for pair in scope.signals.values()) and _ran(formula, scope, place):
+    if place is not None and all(pair.known for pair in scope.signals.values()) and _ran(formula, facts, scope, place):
         return point(place)
     bounds = evaluate_formula(formula, scope)
     if place is not None and bounds.known:
@@ -157,7 +159,7 @@ def _bounds(formula: f.Formula, scope: Scope, place: Tensor | None) -> Pair:
     return bounds
 
 
-def _ran(formula: f.Formula, scope: Scope, place: Tensor) -> bool:
+def _ran(formula: f.Formula, facts: _Facts, scope: Scope, place: Tensor) -> bool:
     """Run the formula's program; False where a computed term turns out to be unknown."""
     block = Block(
         scope=scope,
@@ -165,7 +167,7 @@ def _ran(formula: f.Formula, scope: Scope, place: Tensor) -> bool:
         outside=None if scope.outside is None else scope.outside.numpy(),
     )
     out = place.numpy()
-    key = (formula, *scope.shape, scope.held, scope.dtype)
+    key = (facts, *scope.shape, scope.held, scope.dtype)
     try:
         PROGRAMS.run(key, lambda: Program(formula, *scope.shape, held=scope.held, dtype=out.dtype), block, out)
     except UnknownError:

@@ -70,10 +70,10 @@ class Passes:
             ahead: Whether the window looks ahead of now, or behind it.
         """
         first, width = lower if ahead else -upper, upper - lower + 1
-        half = (width + 1) // 2 if width < 3 else 1 << (width - 1).bit_length() - 1
-        flat = self.widened(flat, 1, half, most=most)
         if width == 1 and first == 0:
             return flat
+        half = 1 << max(0, (width - 1).bit_length() - 1)
+        flat = self.widened(flat, 1, half, most=most)
         made = self.pair(np.maximum if most else np.minimum, flat, flat, (first, first + width - half))
         self.scratch.give(flat)
         return made
