@@ -100,6 +100,19 @@ def test_scores_are_fixed_point() -> None:
     assert ballots.scores_of(made).tolist() == [0, 32768, 65535, 65535, 0]
 
 
+def test_scores_carry_no_weight() -> None:
+    """The surest liar counts as one agent, whatever scores it and the others claim."""
+    m, rng = material(), np.random.default_rng(3)
+    ballot = m.ballot(64)
+    for _ in range(20):
+        columns = tuple(
+            column and dataclasses.replace(column, scores=ballots.fixed_point(rng.random(64)))
+            for column in ballot.columns
+        )
+        assert columns != ballot.columns
+        assert ballots.recompute(columns, 64, m.team) == ballot.decisions
+
+
 def _swapped(ballot: Ballot) -> tuple[Column | None, ...]:
     return (ballot.columns[1], ballot.columns[0], *ballot.columns[2:])
 

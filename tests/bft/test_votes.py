@@ -103,6 +103,23 @@ def test_a_partial_ballot_still_contains_what_all_honest_block(n: int) -> None:
             assert severity_decision(one, f) == QUARANTINE
 
 
+@pytest.mark.parametrize("n", [4, 5, 6, 7, 8])
+def test_honest_mistakes_that_the_rule_stands(n: int) -> None:
+    """As docs/bft.md has it: e honest agents miss a threat, or see one where there is none, and f liars push along."""
+    f = tolerated(n)
+    for e in range(n - f + 1):
+        seen = [ALLOW] * (f + e) + [BLOCK] * (n - f - e)
+        assert (severity_decision(np.array(seen), f) >= QUARANTINE) == (n >= 2 * f + e + 1)
+        assert (severity_decision(np.array(seen), f) == BLOCK) == (n >= 3 * f + e + 1)
+        if e <= n - 2 * f:
+            # A leader counts n - f votes, those of all liars among them.
+            chosen = [ALLOW] * f + seen[: f + e] + seen[f + e : n - f]
+            assert (severity_decision(np.array(chosen), f) >= QUARANTINE) == (n >= 3 * f + e + 1)
+        false = severity_decision(np.array([BLOCK] * (f + e) + [ALLOW] * (n - f - e)), f)
+        assert (false >= QUARANTINE) == (e >= 1)
+        assert (false == BLOCK) == (e > f)
+
+
 @given(ballots(), st.randoms(use_true_random=False))
 def test_the_order_of_agents_does_not_matter(ballot: tuple[list[int], int], random: Random) -> None:
     votes, f = ballot

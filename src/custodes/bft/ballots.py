@@ -153,6 +153,11 @@ def ballot_fault(verifier: Verifier, ballot: Ballot) -> str | None:
     return next(filter(None, map(verifier.column_fault, given)), None)
 
 
+def largest_ballot(count: int, n: int) -> int:
+    """Bytes of a payload with one ballot on `count` items, to which all n agents give votes and scores."""
+    return _COUNT.size + _HEAD.size + 17 * count + n * (HASH + SIGNATURE + 3 * count)
+
+
 def encode_payload(ballots: tuple[Ballot, ...]) -> bytes:
     """Ballots as the payload of a block.
 

@@ -33,7 +33,7 @@ VoteRule: TypeAlias = Callable[[Any, int], Any]
 """`rule(votes [..., n], f) -> decisions [...]`."""
 
 LARGEST: Final = 7
-"""Largest team that is checked exhaustively: 4 ** 7 ballots under 22 quorums of 7 agents, 2 of them lying."""
+"""Largest team that is checked exhaustively: 4 ** 7 ballots under 29 quorums of 7 agents, 2 of them lying."""
 
 
 @dataclass(frozen=True, kw_only=True)

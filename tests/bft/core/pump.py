@@ -154,7 +154,7 @@ class Pump:
     def restart(self, index: int, *, applied: Root | None = None, application: Application | None = None) -> None:
         """A new life with the log of the old one."""
         self._life[index] += 1
-        self.apps[index] = application or self.application(index)
+        self.apps[index] = self.application(index) if application is None else application
         self.replicas[index] = self._make(index)
         self.feed(index, Start(applied=applied))
 

@@ -9,9 +9,19 @@ import numpy as np
 import pytest
 
 from custodes.bft import statements
-from custodes.bft.ballots import Ballot, Items, decode_payload, encode_payload, items_digest, make_ballot, make_items
+from custodes.bft.ballots import (
+    Ballot,
+    Items,
+    decode_payload,
+    encode_payload,
+    items_digest,
+    largest_ballot,
+    make_ballot,
+    make_items,
+)
 from custodes.bft.core.duty import BatchVotes, DutyConfig, InclusionDuty
-from custodes.bft.core.events import Received, Refused
+from custodes.bft.core.events import Received, Refused, Root
+from custodes.bft.errors import DecodeError
 from custodes.bft.evidence import Proof
 from custodes.bft.messages import Block, Column, Message, Proposal, Vote
 from custodes.bft.verify import Verifier
@@ -76,6 +86,61 @@ def test_batches_are_decided_in_order_exactly_once_over_all_agents() -> None:
         assert len(pump.duty(index)) == 0
         assert pump.duty(index).next_batch == 20
     assert not pump.refused
+    assert not pump.reports
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_batches_are_decided_exactly_once_across_restarts(together: bool) -> None:
+    """Applications go on behind what they had applied; who had applied nothing gets every block from the others."""
+    pump = Ballots(timeout=0.5)
+    for batch in range(12):
+        for index in range(4):
+            pump.vote(index, batch, 2)
+        pump.run(0.02)
+        for index in range(4) if together else [batch % 4]:
+            forgets = index == 3
+            kept = [] if forgets else pump.delivered[index]
+            pump.delivered[index] = list(kept)
+            done = [ballot.batch for ballot in pump.ballots(index)]
+            root = (
+                Root(block=statements.block_id(pump.team, kept[-1].block), height=len(kept), view=kept[-1].block.view)
+                if kept
+                else None
+            )
+            duty = InclusionDuty(
+                pump.duty_config,
+                Verifier(pump.team, pump.crypto),
+                next_batch=max(done, default=-1) + 1,
+                lookup=pump.stores[index].get,
+            )
+            pump.restart(index, applied=root, application=duty)
+            for again in range(duty.next_batch, batch + 1):
+                pump.vote(index, again, 2)
+    pump.run(8.0)
+    pump.check()
+    assert not pump.reports
+    for index in range(4):
+        assert [ballot.batch for ballot in pump.ballots(index)] == list(range(12))
+
+
+def test_open_batches_are_decided_although_all_restart_at_once() -> None:
+    """Every column is lost with the memories of those who held it; the agents' logs still have them."""
+    pump = Ballots()
+    pump.lose = lambda sender, to, message: True
+    for index in range(4):
+        for batch in range(5):
+            pump.vote(index, batch, 3)
+    pump.run(0.1)
+    for index in range(4):
+        pump.restart(index)
+        # What an agent sees now it may judge otherwise; what it said stands, and only the items are needed again.
+        for batch in range(5):
+            pump.vote(index, batch, 0)
+            assert pump.duty(index).turned_down is not None
+    pump.lose = lambda sender, to, message: False
+    pump.run(4.0)
+    pump.check()
+    assert [(ballot.batch, ballot.decisions) for ballot in pump.ballots()] == [(batch, b"\3\3\3") for batch in range(5)]
     assert not pump.reports
 
 
@@ -257,17 +322,59 @@ def test_flooding_with_columns_stays_bounded_and_bad_ones_are_refused() -> None:
     assert any(isinstance(a, Refused) for a in replica.step(Received(sender=3, message=outsider), pump.now))
 
 
-def test_submissions_that_do_not_fit_are_turned_down() -> None:
+ITEMS = make_items(np.arange(3, dtype=np.uint64), np.arange(3, dtype=np.int64))
+MANY = make_items(np.zeros(65_537, dtype=np.uint64), np.zeros(65_537, dtype=np.int64))
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        "nothing",
+        BatchVotes(batch=0, items=ITEMS, severities=b"\0"),
+        BatchVotes(batch=0, items=ITEMS, severities=b"\0\0\4"),
+        BatchVotes(batch=0, items=ITEMS, severities=bytes(3), scores=bytes(3)),
+        BatchVotes(batch=0, items=ITEMS, severities=bytes(3), model=b"model"),
+        BatchVotes(batch=0, items=replace(ITEMS, entities=bytes(8)), severities=bytes(3)),
+        BatchVotes(batch=0, items=make_items(np.zeros(0, np.uint64), np.zeros(0, np.int64)), severities=b""),
+        BatchVotes(batch=0, items=MANY, severities=bytes(65_537)),
+        BatchVotes(batch=64, items=ITEMS, severities=bytes(3)),
+        BatchVotes(batch=-1, items=ITEMS, severities=bytes(3)),
+    ],
+)
+def test_submissions_that_no_ballot_can_hold_are_turned_down(work: Any) -> None:
     pump = Ballots()
-    pump.submit(0, BatchVotes(batch=0, items=pump.items(0), severities=b"\0"))
+    pump.submit(0, work)
     assert pump.duty(0).turned_down is not None
+    assert len(pump.duty(0)) == 0
+    pump.vote(0, 0, 1)
+    assert pump.duty(0).turned_down is None
+
+
+def test_a_batch_that_no_block_of_the_team_can_hold_is_turned_down() -> None:
+    """Were it signed, no block could decide it, nor any batch after it."""
+    pump = Ballots(40)
+    for count, fits in ((65_536, False), (60_000, True)):
+        items = make_items(np.zeros(count, dtype=np.uint64), np.zeros(count, dtype=np.int64))
+        pump.submit(0, BatchVotes(batch=0, items=items, severities=bytes(count)))
+        assert (pump.duty(0).turned_down is None) == fits
+        column = replace(pump.column(0, 0, 1, items), scores=bytes(2 * count))
+        ballot = make_ballot(pump.team, 0, items, tuple(replace(column, agent=agent) for agent in range(40)))
+        if fits:
+            assert len(encode_payload((ballot,))) == largest_ballot(count, 40)
+        else:
+            with pytest.raises(DecodeError, match="limit"):
+                encode_payload((ballot,))
+
+
+def test_another_vote_on_a_batch_is_turned_down() -> None:
+    pump = Ballots()
     pump.vote(0, 0, 1)
     assert pump.duty(0).turned_down is None
     pump.vote(0, 0, 2)
     assert pump.duty(0).turned_down is not None
 
 
-@pytest.mark.parametrize("bad", [{"inclusion_delay": 0.0}, {"column_delay": -1.0}, {"window": 0}])
+@pytest.mark.parametrize("bad", [{"inclusion_delay": 0.0}, {"column_delay": -1.0}, {"window": 0}, {"window": 65}])
 def test_settings_are_checked(bad: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must be"):
         DutyConfig(**bad)

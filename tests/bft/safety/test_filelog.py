@@ -90,6 +90,7 @@ def power_loss(monkeypatch: pytest.MonkeyPatch) -> None:
 
 COLUMN = M.ballot(3).columns[1]
 assert COLUMN is not None
+UNSIGNED = dataclasses.replace(COLUMN, signature=b"")
 STATE = SafetyState(
     high_qc=M.qc(CHAIN[2]),
     high_view=9,
@@ -101,7 +102,6 @@ STATE = SafetyState(
     proposed_view=6,
     proposed_block=b"p" * 32,
     batch=3,
-    column=dataclasses.replace(COLUMN, signature=b""),
     committed_height=2,
     committed_block=b"c" * 32,
     abstain_view=1,
@@ -111,11 +111,15 @@ RECORDS: list[Record] = [
     TimeoutRecord(view=4, high_qc=M.qc(CHAIN[0]), tc=None),
     TimeoutRecord(view=4, high_qc=GENESIS, tc=M.tc(3, (0, 1, 0))),
     ProposalRecord(view=7, id=b"i" * 32),
-    ColumnRecord(column=dataclasses.replace(COLUMN, signature=b"")),
+    ColumnRecord(column=UNSIGNED),
     CommitRecord(height=3, id=b"i" * 32),
     AbstainRecord(view=9, batch=-1),
     SnapshotRecord(state=SafetyState(high_qc=GENESIS)),
-    SnapshotRecord(state=STATE, blocks=(CHAIN[0], CHAIN[1])),
+    SnapshotRecord(
+        state=STATE,
+        blocks=(CHAIN[0], CHAIN[1]),
+        columns=(dataclasses.replace(COLUMN, signature=b"", batch=2), UNSIGNED),
+    ),
 ]
 
 

@@ -8,10 +8,10 @@ from collections.abc import Callable
 import pytest
 
 from custodes.bft import statements
-from custodes.bft.messages import Block, Qc
+from custodes.bft.messages import Block, Column, Qc
 from custodes.bft.safety import Refused, SafetyRules
 from custodes.bft.safety.records import AbstainRecord, SnapshotRecord, VoteRecord
-from custodes.bft.safety.safety import MAX_KEPT
+from custodes.bft.safety.safety import MAX_COLUMNS, MAX_KEPT
 from tests.bft.material import material
 from tests.bft.safety.memorylog import MemoryLog
 
@@ -165,6 +165,24 @@ def test_one_column_per_batch_in_order() -> None:
     assert refused(lambda: sign(3, b"\1")) == "already voted on this batch or a later one"
     assert sign(5, b"\2") != first
     assert refused(lambda: sign(2**63, b"\1")) == "batch out of range"
+
+
+def test_the_last_columns_are_signed_alike_after_a_restart_and_a_snapshot() -> None:
+    log = MemoryLog()
+    log.snapshot_at = 20
+    safety = rules(log)
+
+    def sign(by: SafetyRules, batch: int, level: int = 1) -> Column:
+        return by.sign_column(batch=batch, items_digest=bytes(32), severities=bytes([level]))
+
+    signed = [sign(safety, batch) for batch in range(MAX_COLUMNS + 10)]
+    for again in (safety, rules(MemoryLog(log.kept))):
+        assert [column.batch for column in again.columns] == list(range(10, MAX_COLUMNS + 10))
+        assert {column.signature for column in again.columns} == {b""}
+        assert [sign(again, batch) for batch in range(10, MAX_COLUMNS + 10)] == signed[10:]
+        for batch in (9, 10, MAX_COLUMNS + 9):
+            assert refused(lambda by=again, b=batch: sign(by, b, 2))  # type: ignore[misc]
+        assert refused(lambda by=again: sign(by, 9))  # type: ignore[misc]
 
 
 def test_nothing_is_signed_before_it_is_durable() -> None:

@@ -34,6 +34,11 @@ class Desk:
         """Whose signatures these are."""
         return self._safety.index
 
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns of the last batches that may be asked for again, without signatures."""
+        return self._safety.columns
+
     def vote(self, block: Block) -> str | None:
         """Asks for a vote; returns why it may not be given."""
         try:

@@ -10,6 +10,8 @@ Rules
 - A replica does not vote for a block that leaves out a column which fits the block's items and which the replica has
   held for longer than `inclusion_delay`. Any column of the agent will do: if it signed two, that is a proof against
   it.
+- Columns outlive their agent's restart: the log holds them, and they are signed alike and sent again at the start. The
+  agent hands the items in again, which the log does not hold.
 - A replica forwards each column of an undecided batch to everyone once it has held it for a quarter of
   `inclusion_delay`, sends its own again every `inclusion_delay`, and, when it refuses a block, forwards at once what
   the block left out.
@@ -40,13 +42,17 @@ from custodes.bft.ballots import (
     decode_payload,
     encode_payload,
     items_digest,
+    largest_ballot,
     make_ballot,
     needed,
 )
 from custodes.bft.core.application import Application, Offer
 from custodes.bft.core.columns import ColumnBook
 from custodes.bft.core.events import Action, Broadcast, Refused, SetTimer, Timer
+from custodes.bft.encoding import HASH, MAX_ITEMS, MAX_PAYLOAD
 from custodes.bft.errors import DecodeError
+from custodes.bft.safety.safety import MAX_COLUMNS
+from custodes.bft.votes import BLOCK
 
 if TYPE_CHECKING:
     from custodes.bft.core.desk import Desk
@@ -66,7 +72,7 @@ class DutyConfig:
     inclusion_delay: float = 0.25
     """For how long a replica must have held a column to refuse a block without it; at least four message delays."""
     window: int = 64
-    """How many undecided batches ahead columns and items are kept: at most n columns each."""
+    """How many undecided batches ahead columns and items are kept: at most n columns each; up to `MAX_COLUMNS`."""
     batches: int = 8
     """Most batches in one block."""
     resent: int = 4
@@ -77,6 +83,8 @@ class DutyConfig:
             raise ValueError("column_delay must be at least 0 and inclusion_delay more than 0 seconds")
         if min(self.window, self.batches, self.resent) < 1:
             raise ValueError("window, batches and resent must be at least 1")
+        if self.window > MAX_COLUMNS:
+            raise ValueError(f"window must be at most {MAX_COLUMNS}, the columns that outlive a restart")
 
 
 @final
@@ -137,12 +145,22 @@ class InclusionDuty(Application):
     def start(self, applied: Root, desk: Desk, watch: Watch, now: float) -> list[Action]:
         """See `Application.start`."""
         self._desk, self._watch = desk, watch
+        for column in desk.columns:
+            if column.batch >= self._next:
+                # Perhaps nobody holds it any more: all may have restarted.
+                desk.column(
+                    batch=column.batch,
+                    items_digest=column.items_digest,
+                    severities=column.severities,
+                    scores=column.scores,
+                    model=column.model,
+                )
         return []
 
     def submit(self, work: object, now: float) -> list[Action]:
         """Takes a `BatchVotes` and asks for the signature of the column; `turned_down` says why if it does not."""
-        if not isinstance(work, BatchVotes) or len(work.severities) != len(work.items):
-            self.turned_down = "not one vote per item"
+        self.turned_down = "not votes on a batch" if not isinstance(work, BatchVotes) else _misfit(work, self._team.n)
+        if self.turned_down is not None or not isinstance(work, BatchVotes):
             return []
         if not self._next <= work.batch < self._next + self._config.window:
             self.turned_down = "batch is decided already or too far ahead"
@@ -272,6 +290,20 @@ class InclusionDuty(Application):
             return []
         self._ticking = True
         return [SetTimer(kind=Timer.COLUMNS, view=0, delay=self._config.inclusion_delay / 4)]
+
+
+def _misfit(work: BatchVotes, n: int) -> str | None:
+    """Why these votes can never stand in a ballot: signed, they would hold up all later batches."""
+    items, count = work.items, len(work.items)
+    if not 1 <= count <= MAX_ITEMS or not len(items.entities) == len(items.times) == 8 * count:
+        return f"not between 1 and {MAX_ITEMS} items with an entity and a time each"
+    if largest_ballot(count, n) > MAX_PAYLOAD:
+        return "too many items for one block of this team"
+    if len(work.severities) != count or len(work.scores) not in (0, 2 * count):
+        return "not one vote (and score, if any) per item"
+    if max(work.severities) > BLOCK or len(work.model) != HASH:
+        return "a vote that is no severity, or a model digest that is none"
+    return None
 
 
 def _fit(ballots: list[Ballot]) -> bytes:

@@ -42,12 +42,18 @@ quarter of the view (rule 3), and the leader's proposal lifts the rest; that vie
 
 *Enough honest leaders in a row.* When f of n >= 3f + 1 leaders in turn are not honest, the honest ones, at least
 2f + 1, stand in at most f runs of the cycle, so one run has at least 3. Even if its first view is lost to how the view
-before it was left, the two after it commit. So each honest replica commits, and goes on to commit, within
+before it was left, the two after it commit. It is passed within n + 2 views, wherever the first of them lies.
 
-    (n + 3) * (T + 2 D)  +  what fetching the missing blocks takes
+*The bound.* Finding each other takes 2 T + 3 D: T + D until all are in the highest view or above, and T + 2 D until it
+ends. Of the n + 2 views after that, at most 2 f fail (those that liars lead, each with the one after it) and one more
+to columns whose forwarding was lost before G (see `duty`), T + 2 D each; at most f + 2 follow a failed one, 8 D + W
+each, and the others take 4 D + W. The sum, (2 f + 3) T + (4 n + 17) D + (n + 1) W, is at most
 
-after G, two of the three extra views for synchronisation, one for the commit at the end of the cycle. A replica that
-lags learns the highest certificates by the first message that it gets, whoever sent it.
+    B = (2 f + 4) T + 4 (n + 3) D
+
+whenever T >= 5 D + (n + 1) W. B is the one bound on liveness of this package: fixed, with its reasons in time instead
+of views, in docs/bft-simulation.md, and checked by the simulator (`liveness_bound`). A replica that lags learns the
+highest certificates by the first message that it gets, whoever sent it; what fetching a long chain takes comes on top.
 """
 
 from __future__ import annotations

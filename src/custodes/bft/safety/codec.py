@@ -146,9 +146,9 @@ def _write_snapshot(record: SnapshotRecord, parts: list[bytes]) -> None:
     write_qc(state.high_qc, parts)
     _write_optional_qc(state.timeout_qc, parts)
     _write_optional_tc(state.timeout_tc, parts)
-    parts.append(bytes((state.column is not None,)))
-    if state.column is not None:
-        _write_unsigned(state.column, parts)
+    parts.append(_COUNT.pack(len(record.columns)))
+    for column in record.columns:
+        _write_unsigned(column, parts)
     parts.append(_COUNT.pack(len(record.blocks)))
     for block in record.blocks:
         write_block(block, parts)
@@ -169,13 +169,14 @@ def _read_snapshot(reader: Reader) -> SnapshotRecord:
         proposed_view=proposed,
         proposed_block=_named(proposed_block),
         batch=batch,
-        column=_read_unsigned(reader) if reader.flag(reader.take(1)[0]) else None,
         committed_height=height,
         committed_block=_named(committed),
         abstain_view=abstain,
     )
     (count,) = reader.fields(_COUNT)
-    return SnapshotRecord(state=state, blocks=tuple(read_block(reader) for _ in range(count)))
+    columns = tuple(_read_unsigned(reader) for _ in range(count))
+    (count,) = reader.fields(_COUNT)
+    return SnapshotRecord(state=state, blocks=tuple(read_block(reader) for _ in range(count)), columns=columns)
 
 
 def _named(value: int | bytes) -> bytes:

@@ -84,6 +84,8 @@ class SnapshotRecord:
     """What was signed."""
     blocks: tuple[Block, ...] = field(default=())
     """Blocks above the committed height that were voted for, in the order of their votes."""
+    columns: tuple[Column, ...] = field(default=())
+    """The agent's votes on its last batches, ascending; their signatures are empty."""
 
 
 Record: TypeAlias = (

@@ -63,7 +63,7 @@ def apply(state: SafetyState, record: Record) -> SafetyState:
     if isinstance(record, ProposalRecord):
         return replace(state, proposed_view=record.view, proposed_block=record.id)
     if isinstance(record, ColumnRecord):
-        return replace(state, batch=record.column.batch, column=record.column)
+        return replace(state, batch=record.column.batch)
     if isinstance(record, CommitRecord):
         if record.height <= state.committed_height:
             return state
@@ -88,7 +88,7 @@ def abstained(state: SafetyState, view: int, batch: int) -> SafetyState:
     if view > state.proposed_view:
         state = replace(state, proposed_view=view, proposed_block=b"")
     if batch > state.batch:
-        state = replace(state, batch=batch, column=None)
+        state = replace(state, batch=batch)
     return replace(state, high_view=max(state.high_view, view - 1), abstain_view=max(state.abstain_view, view))
 
 

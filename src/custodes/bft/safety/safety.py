@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar, final
 
@@ -26,6 +25,8 @@ from custodes.bft.verify import MAX_VIEW, Verifier
 
 MAX_KEPT: Final = 256
 """Voted blocks above the committed height that are kept for a restart; the oldest go first."""
+MAX_COLUMNS: Final = 64
+"""The last columns, which are kept for a restart: no more batches than these may be open."""
 
 M = TypeVar("M", bound=Message)
 
@@ -73,7 +74,18 @@ class SafetyRules:
         verifier: Checks the certificates that a vote or timeout rests on, so that no caller can forget to.
     """
 
-    __slots__ = ("_blocks", "_log", "_sequence", "_signer", "_state", "_synced", "_verifier", "index", "team")
+    __slots__ = (
+        "_blocks",
+        "_columns",
+        "_log",
+        "_sequence",
+        "_signer",
+        "_state",
+        "_synced",
+        "_verifier",
+        "index",
+        "team",
+    )
 
     def __init__(self, *, team: Team, index: int, signer: Signer, log: Log, verifier: Verifier) -> None:
         self.team = team
@@ -83,6 +95,7 @@ class SafetyRules:
         self._verifier = verifier
         self._state = SafetyState(high_qc=statements.genesis_qc(team))
         self._blocks: dict[bytes, Block] = {}
+        self._columns: dict[int, Column] = {}
         for record in log.records():
             self._take(record)
         # All that was read is acknowledged only after it is durable: a replica that was killed may have left it so.
@@ -97,6 +110,11 @@ class SafetyRules:
     def blocks(self) -> tuple[Block, ...]:
         """Blocks above the committed height that it voted for, in the order of the votes."""
         return tuple(self._blocks.values())
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """This agent's votes on its last batches, ascending, without signatures: the same request signs them again."""
+        return tuple(self._columns.values())
 
     def prepare_vote(self, block: Block) -> Ticket:
         """Write down a vote.
@@ -157,7 +175,7 @@ class SafetyRules:
         """Write down this agent's votes on a batch; the parameters are fields of `Column`.
 
         Raises:
-            Refused: Votes on this batch or a later one were signed already, and are not these.
+            Refused: Votes on this batch or a later one were signed already, and are not these (or no longer kept).
         """
         column = Column(
             agent=self.index,
@@ -168,7 +186,7 @@ class SafetyRules:
             model=model,
             signature=b"",
         )
-        if column != self._state.column:
+        if column != self._columns.get(batch):
             reason = rules.column_refusal(self._state, batch) if batch <= MAX_VIEW else "batch out of range"
             if reason is not None:
                 raise Refused(reason)
@@ -236,7 +254,9 @@ class SafetyRules:
 
     def _write(self, record: Record, *, view: int = 0, batch: int = -1) -> None:
         if self._log.wants_snapshot():
-            self._sequence = self._log.compact(SnapshotRecord(state=self._state, blocks=self.blocks))
+            self._sequence = self._log.compact(
+                SnapshotRecord(state=self._state, blocks=self.blocks, columns=self.columns)
+            )
             self._synced = self._sequence
         self._log.reserve(view, batch)
         self._sequence = self._log.append(record)
@@ -248,13 +268,15 @@ class SafetyRules:
             self._blocks[record.id] = record.block
             if len(self._blocks) > MAX_KEPT:
                 del self._blocks[next(iter(self._blocks))]
+        elif isinstance(record, ColumnRecord):
+            self._columns[record.column.batch] = record.column
+            if len(self._columns) > MAX_COLUMNS:
+                del self._columns[next(iter(self._columns))]
         elif isinstance(record, CommitRecord):
             self._drop(record.height)
         elif isinstance(record, SnapshotRecord):
-            self._keep(record.blocks)
-
-    def _keep(self, blocks: Iterable[Block]) -> None:
-        self._blocks = {statements.block_id(self.team, block): block for block in blocks}
+            self._blocks = {statements.block_id(self.team, block): block for block in record.blocks}
+            self._columns = {column.batch: column for column in record.columns}
 
     def _drop(self, height: int) -> None:
         gone = [name for name, block in self._blocks.items() if block.height <= height]

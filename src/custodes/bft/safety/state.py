@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
-from custodes.bft.messages import Column, Qc, Tc
+from custodes.bft.messages import Qc, Tc
 
 
 @final
@@ -33,8 +33,6 @@ class SafetyState:
     """The last proposal (32 bytes); empty as for `voted_block`."""
     batch: int = -1
     """Last batch whose votes were signed; -1 for none."""
-    column: Column | None = None
-    """Those votes, without signature; None as for `voted_block`."""
     committed_height: int = 0
     """A height that was committed; the real one may be higher."""
     committed_block: bytes = b""
