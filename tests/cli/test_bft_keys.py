@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from custodes.bft.ballots import encode_payload
 from custodes.bft.certificates import encode_certificate, make_certificate
 from custodes.bft.evidence import EvidencePool, encode_proof
-from custodes.bft.teamfile import Member, format_team_file, make_team_file
+from custodes.bft.teamfile import Member, format_team_file, load_team_file, make_team_file
 from custodes.cli import bft_keys
 from custodes.errors import CustodesError
 from tests.bft.material import material
@@ -133,14 +133,25 @@ def test_unreadable_input_is_refused_on_one_line(team: Path, certificate: Path, 
         assert "\n" not in line
 
 
+def test_keygen_says_when_it_makes_no_certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bft_keys, "find_spec", lambda name: None)
+    code, out = command("keygen", "--out", tmp_path / "keys", "--chain", "test")
+    assert code == 0
+    assert "No certificates for connections: they need pip install 'custodes[cluster]', before keygen." in out
+    assert not (tmp_path / "keys" / "certificates").exists()
+    assert all(member.certificate is None for member in load_team_file(tmp_path / "keys" / "team.toml").members)
+
+
 def test_keygen_makes_a_team_and_overwrites_nothing(tmp_path: Path) -> None:
     out = tmp_path / "keys"
     code, made = as_json("keygen", "--out", out, "--chain", "test", "--n", 7)
     assert code == 0
     assert (made["n"], made["f"], made["quorum"]) == (7, 2, 5)
     assert sorted(path.name for path in out.iterdir()) == sorted(
-        [Path(key).name for key in made["keys"]] + [Path(made["team"]).name]
+        [Path(key).name for key in made["keys"] + made["transport_keys"]] + [Path(made["team"]).name, "certificates"]
     )
+    assert len(made["transport_keys"]) == len(list((out / "certificates").iterdir())) == 7
+    assert all(member.certificate is not None for member in load_team_file(out / "team.toml").members)
     code, line = command("keygen", "--out", out, "--chain", "test")
     assert code == 2
     assert "would be overwritten" in line

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -43,7 +44,8 @@ def keygen(
     port: PortOption = 9000,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a private key per replica and the team file that pins the public ones. Overwrites nothing."""
+    """Make the keys and certificates of a team, and the team file that pins them. Overwrites nothing."""
+    from custodes.bft.cluster.setup import CERTIFICATES, generate_cluster, transport_key_name
     from custodes.bft.keys import TEAM_FILE, generate, key_name
     from custodes.bft.team import MAX_REPLICAS
     from custodes.cli.output import print_json, print_line
@@ -51,14 +53,22 @@ def keygen(
     if not 0 <= n <= MAX_REPLICAS:
         raise CustodesError(f"--n {n} is not between 4 and {MAX_REPLICAS}")
     with _one_line():
-        file = generate(out, chain=chain, epoch=epoch, addresses=tuple(f"{host}:{port + index}" for index in range(n)))
+        addresses = tuple(f"{host}:{port + index}" for index in range(n))
+        connects = find_spec("cryptography") is not None
+        file = (generate_cluster if connects else generate)(out, chain=chain, epoch=epoch, addresses=addresses)
     team = file.team
     keys = [str(out / key_name(index)) for index in range(n)]
+    transport = [str(out / transport_key_name(index)) for index in range(n)] if connects else []
     if as_json:
-        print_json({"team": str(out / TEAM_FILE), "keys": keys, "n": n, "f": team.f, "quorum": team.quorum})
+        found = {"team": str(out / TEAM_FILE), "keys": keys, "n": n, "f": team.f, "quorum": team.quorum}
+        print_json(found | {"transport_keys": transport})
         return
     print_line(f"{n} keys and {out / TEAM_FILE}: stands {team.f} liar(s), certificates of {team.quorum} signatures")
     print_line("Each key belongs on the machine of its replica and nowhere else.")
+    if connects:
+        print_line(f"{out / CERTIFICATES} and the team file belong on every machine.")
+    else:
+        print_line("No certificates for connections: they need pip install 'custodes[cluster]', before keygen.")
 
 
 def verify(file: FileArgument, team: TeamOption, as_json: JsonOption = False) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, final
 
 from custodes.bft.cluster.links import Address
-from custodes.bft.cluster.tls import Pins, fingerprint, make_identity
+from custodes.bft.cluster.tls import Identity, Pins, fingerprint, make_identity
 from custodes.bft.errors import BftError
 from custodes.bft.keys import TEAM_FILE, generate
 from custodes.bft.safety.files import sync_folder
@@ -56,17 +56,32 @@ def generate_cluster(folder: Path, *, chain: str, addresses: tuple[str, ...], ep
         BftError: As for `keys.generate`; or the package `cryptography` is missing.
     """
     identities = [make_identity(f"{chain} replica {index}") for index in range(len(addresses))]
-    file = generate(folder, chain=chain, addresses=addresses, epoch=epoch)
-    shown = folder / CERTIFICATES
-    shown.mkdir(exist_ok=True)
+    files: dict[Path, tuple[bytes, int]] = {}
     for index, identity in enumerate(identities):
-        _write(shown / certificate_name(index), identity.certificate, 0o644)
-        _write(folder / transport_key_name(index), identity.key, 0o600)
+        files[folder / CERTIFICATES / certificate_name(index)] = (identity.certificate, 0o644)
+        files[folder / transport_key_name(index)] = (identity.key, 0o600)
+    # Looked for before anything is written, so that a refusal leaves nothing behind.
+    for path in files:
+        if path.exists():
+            raise BftError("file exists and would be overwritten", where=str(path), fix="choose another folder")
+    file = generate(folder, chain=chain, addresses=addresses, epoch=epoch)
+    try:
+        return _pin(folder, file, identities, files)
+    except OSError as error:
+        raise BftError(f"cannot be written: {error.strerror or error}", where=str(folder)) from None
+
+
+def _pin(folder: Path, file: TeamFile, identities: list[Identity], files: dict[Path, tuple[bytes, int]]) -> TeamFile:
+    """Write the certificates, then the team file that names them in place of the one that does not."""
+    (folder / CERTIFICATES).mkdir(exist_ok=True)
+    for path, (content, mode) in files.items():
+        _write(path, content, mode)
+    sync_folder(folder / CERTIFICATES)
     pinned = tuple(
         replace(member, certificate=bytes.fromhex(fingerprint(identity.certificate)))
         for member, identity in zip(file.members, identities, strict=True)
     )
-    file = make_team_file(chain, epoch, pinned)
+    file = make_team_file(file.team.chain, file.team.epoch, pinned)
     aside = folder / f"{TEAM_FILE}.new"
     _write(aside, format_team_file(file).encode("utf-8"), 0o644)
     aside.replace(folder / TEAM_FILE)

@@ -102,7 +102,14 @@ def _pattern(size: int, agent: int, seed: int, number: int) -> tuple[Any, bytes]
     return items, severities.astype(np.uint8).tobytes()
 
 
+_FIELDS: Final = frozenset(("entities", "times", "severities", "scores"))
+
+
 def _votes(batch: int, row: Any) -> BatchVotes:
+    if not isinstance(row, dict):
+        raise TypeError("it is no object")
+    if unknown := sorted(row.keys() - _FIELDS):
+        raise ValueError(f"unknown '{unknown[0]}'")
     entities = _column(row["entities"], np.uint64)
     times = _column(row["times"], np.int64)
     severities = _column(row["severities"], np.int64)
@@ -111,8 +118,10 @@ def _votes(batch: int, row: Any) -> BatchVotes:
     if severities.min() < 0 or severities.max() > BLOCK:
         raise ValueError("severities are 0 (Allow) to 3 (Block)")
     scores = np.asarray(row.get("scores", []), dtype=np.float64)
-    if len(scores) not in (0, len(entities)):
+    if scores.shape not in ((0,), (len(entities),)):
         raise ValueError("scores need one number per entity")
+    if not np.isfinite(scores).all():
+        raise ValueError("scores need finite numbers")
     return BatchVotes(
         batch=batch,
         items=make_items(entities, times),
