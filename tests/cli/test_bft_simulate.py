@@ -17,7 +17,7 @@ def test_seeds_that_hold() -> None:
 
 
 def test_a_failing_seed_is_named_with_the_command_that_replays_it() -> None:
-    ran = custodes("bft", "simulate", "--seeds", 100, "--byzantine", 2, "--workers", 1)
+    ran = custodes("bft", "simulate", "--seeds", 300, "--byzantine", 2, "--workers", 1)
     assert ran.code == 1
     line = next(line for line in ran.out.splitlines() if line.strip().startswith("custodes bft simulate --seed"))
     again = custodes(*line.split()[1:])
@@ -66,7 +66,7 @@ def test_twins() -> None:
 def test_the_gate_plays_every_part_and_demands_proofs(monkeypatch: pytest.MonkeyPatch) -> None:
     tasks = [suite.Directed(name="silent-4"), *suite.fuzz(4, "short", 0, 10), suite.TwinsPart(views=2, part=(0, 31, 1))]
     monkeypatch.setattr(suite, "gate", lambda: tasks)
-    monkeypatch.setattr(suite, "control", lambda: suite.fuzz(4, "short", 0, 100, byzantine=2))
+    monkeypatch.setattr(suite, "control", lambda: suite.fuzz(4, "short", 0, 300, byzantine=2))
     ran = custodes("bft", "simulate", "--workers", 1, "--json")
     found = json.loads(ran.out)
     assert (ran.code, found["scenarios"], found["safety_violations"]) == (0, 1 + 10 + 16, 0)

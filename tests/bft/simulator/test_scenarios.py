@@ -96,7 +96,7 @@ def test_keyed_hashes_stand_in_for_ed25519() -> None:
 
 
 def test_one_liar_too_many_parts_the_honest_and_is_proven() -> None:
-    found = suite.play_all(suite.fuzz(4, "short", 0, 150, byzantine=2), 1)
+    found = suite.play_all(suite.fuzz(4, "short", 0, 300, byzantine=2), 1)
     assert found.parted > 0
     assert found.proven == found.parted
     assert {failure.rule for failure in found.failures} == {"agreement"}
