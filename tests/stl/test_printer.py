@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from custodes.stl import formula as f
 from custodes.stl.errors import StlError
 from custodes.stl.parser import parse
-from custodes.stl.printer import DialectName, format_formula
+from custodes.stl.printer import DialectName, format_formula, format_term
 from tests.stl.generate import Grammar, random_formula
 from tests.stl.strategies import formulas
 
@@ -102,3 +102,10 @@ def test_dialects(text: str, dialect: DialectName, printed: str) -> None:
 def test_dialects_refuse_what_the_tool_lacks(text: str, dialect: DialectName, what: str) -> None:
     with pytest.raises(StlError, match=f"{dialect} has no way to write .*{what}"):
         format_formula(parse(text), dialect)
+
+
+@pytest.mark.parametrize("text", ["x", "-(x + 1)", "sum(x, 3) / (y - 2)", "-2", "rate(x > 1, 5s)"])
+def test_a_term_alone_prints_as_in_a_comparison(text: str) -> None:
+    comparison = parse(f"{text} > 0")
+    assert isinstance(comparison, f.Comparison)
+    assert f"{format_term(comparison.left)} > 0" == format_formula(comparison)

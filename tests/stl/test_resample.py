@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from custodes.stl.errors import StlError
-from custodes.stl.resample import SAMPLINGS, Resampler, Sampling, regular
+from custodes.stl.policy import SAMPLINGS, Sampling
+from custodes.stl.resample import Resampler, regular
 
 
 @given(

@@ -20,7 +20,18 @@ reject: the trace is refused, by signal, trace and sample.
 mask: the signal is unknown there, and so is a computed term that is not finite (x / 0); robustness becomes a pair.
 """
 
+Sampling: TypeAlias = Literal["reject", "samples", "hold", "linear"]
+"""What to do about distances between samples.
+
+reject: a distance that is not the period, to a thousandth of it, is refused.
+samples: distances mean nothing, bounds count samples.
+hold: each point of the grid has the latest value at or before it.
+linear: each point of the grid lies on the line between the samples around it.
+"""
+
 ENDS: Final[tuple[End, ...]] = get_args(End)
 """Every end policy, in the order that messages list them."""
 NANS: Final[tuple[Nan, ...]] = get_args(Nan)
 """Every NaN policy."""
+SAMPLINGS: Final[tuple[Sampling, ...]] = get_args(Sampling)
+"""Every declared way of sampling."""

@@ -47,6 +47,15 @@ def format_formula(formula: f.Formula, dialect: DialectName = "custodes") -> str
     return _Printer(DIALECTS[dialect]).formula(formula)[0]
 
 
+def format_term(term: f.Term) -> str:
+    """Text of a term, as it stands in a comparison.
+
+    Raises:
+        StlError: A number that is not finite.
+    """
+    return _Printer(DIALECTS["custodes"]).term(term)[0]
+
+
 @final
 class _Printer:
     """Prints in one dialect; every method returns the text and the power that it binds with."""

@@ -7,23 +7,14 @@ The grid starts at the first sample. Both forms give the same floats.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal, TypeAlias, final, get_args
+from typing import Any, Final, TypeAlias, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from custodes.stl.errors import StlError
+from custodes.stl.policy import SAMPLINGS, Sampling
 
-Sampling: TypeAlias = Literal["reject", "samples", "hold", "linear"]
-"""What to do about distances between samples.
-
-reject: a distance that is not the period, to a thousandth of it, is refused.
-samples: distances mean nothing, bounds count samples.
-hold: each point of the grid has the latest value at or before it.
-linear: each point of the grid lies on the line between the samples around it.
-"""
-SAMPLINGS: Final[tuple[Sampling, ...]] = get_args(Sampling)
-"""Every declared way."""
 TOLERANCE: Final = 1000
 """reject: a distance may differ from the period by one part in so many."""
 LIMIT: Final = 10_000_000
@@ -87,7 +78,7 @@ def _column(name: str, column: ArrayLike, length: int) -> Column:
         raise StlError(f"has shape {list(values.shape)}, not [{length}]", where=f"signal {name!r}")
     if np.isinf(values).any():
         where = f"signal {name!r}, sample {int(np.argmax(np.isinf(values)))}"
-        raise StlError("an infinite value can't be resampled", where=where, fix="give finite numbers")
+        raise StlError("the sample is infinite", where=where, fix="replace it")
     return values
 
 
@@ -179,8 +170,8 @@ class Resampler:
             except (TypeError, ValueError, OverflowError):
                 raise StlError("is no number", where=f"signal {name!r}, {where}", fix="give floats") from None
             if np.isinf(values[name]):
-                what = "an infinite value can't be resampled"
-                raise StlError(what, where=f"signal {name!r}, {where}", fix="give finite numbers")
+                what = "the sample is infinite"
+                raise StlError(what, where=f"signal {name!r}, {where}", fix="replace it")
         return values
 
     def _points(self, time: int, values: dict[str, float]) -> list[tuple[int, dict[str, float]]]:

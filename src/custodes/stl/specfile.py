@@ -21,12 +21,12 @@ from custodes.stl.durations import DurationError, exact_duration, nanoseconds
 from custodes.stl.errors import StlError
 from custodes.stl.grammar import PLAIN_NAME, WORDS
 from custodes.stl.parser import parse
-from custodes.stl.policy import End, Nan
+from custodes.stl.policy import End, Nan, Sampling
 from custodes.stl.printer import format_formula
-from custodes.stl.specraw import RawFile, RawSpec, Sampling, Severity, read_raw, read_signal, read_spec
+from custodes.stl.specraw import RawFile, RawSpec, Severity, read_raw, read_signal, read_spec
 from custodes.stl.tokens import shown, tokenize
 
-__all__ = ["Sampling", "Severity", "SignalInfo", "Spec", "SpecFile", "check_specs", "load_specs", "parse_specs"]
+__all__ = ["Severity", "SignalInfo", "Spec", "SpecFile", "check_specs", "load_specs", "parse_specs"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,13 +9,11 @@ import msgspec
 
 from custodes.stl import formula as f
 from custodes.stl.errors import StlError
-from custodes.stl.policy import End, Nan
+from custodes.stl.policy import End, Nan, Sampling
 from custodes.stl.tokens import shown
 
 Severity: TypeAlias = Literal["info", "warning", "critical"]
 """How bad a violation is."""
-Sampling: TypeAlias = Literal["reject", "samples", "hold", "linear"]
-"""What irregular times mean: refused; ignored, as bounds count samples; resampled by the last value or in between."""
 
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
 _CHOICES: Final = {

@@ -18,10 +18,9 @@ from custodes.stl.explain.terms import comparison_claims, term_claims
 from custodes.stl.explain.values import Values
 from custodes.stl.explain.windows import Floats, Interval, Mask, Samples, intervals
 from custodes.stl.policy import ENDS, End, Nan
-from custodes.stl.printer import format_formula
+from custodes.stl.printer import format_formula, format_term
 
 _TERMS: Final = (f.Number, f.Signal, f.Negative, f.Absolute, f.Arithmetic, f.Count, f.Fold)
-_MARK: Final = f.Signal(name="_")
 
 
 def explain(
@@ -195,10 +194,7 @@ def _range(values: Values, term: f.Term, times: Samples) -> Range:
 
 
 def _text(node: f.Term | f.Formula) -> str:
-    """A node printed; a term as it stands on the left of a comparison."""
-    if isinstance(node, _TERMS):
-        return format_formula(f.Comparison(operator=">", left=node, right=_MARK)).removesuffix(" > _")
-    return format_formula(node)
+    return format_term(node) if isinstance(node, _TERMS) else format_formula(node)
 
 
 def _runs(values: Values, formula: f.Formula, end: End) -> Runs:
