@@ -264,3 +264,20 @@ def test_units_have_to_be_counts() -> None:
     rule = f.Always(operand=above("x"), bounds=f.Bounds(upper=f.Duration(amount=5, unit="s")))
     with pytest.raises(StlError, match="a bound has a unit"):
         explain(rule, {"x": [1.0]})
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_bound_far_beyond_the_end_takes_no_memory(end: End) -> None:
+    formula = f.Always(operand=f.AtLeast(need=1, operand=above("x"), window=samples(3)), bounds=window(0, 10**12))
+    found = explain(formula, {"x": [1.0, -1.0, -1.0, -1.0, -2.0]}, end=end)
+    assert found.verdict == "violated"
+    # The last sample, held for ever, fills windows of its own.
+    expected = [Interval(first=4, last=4)] if end == "hold" else [Interval(first=1, last=3), Interval(first=2, last=4)]
+    assert found.responsible["x"][0] in expected
+
+
+def test_an_explanation_that_would_fill_the_memory_is_refused() -> None:
+    formula = f.Always(operand=f.Once(operand=above("x"), bounds=window(0, 10**12)))
+    assert explain(formula, {"x": [-1.0]}).verdict == "violated"
+    with pytest.raises(StlError, match="samples are needed to say what stands after the end"):
+        explain(formula, {"x": [-1.0]}, end="hold")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from custodes.cli.output import print_line, print_table, say
+from custodes.stl.errors import StlError
 
 if TYPE_CHECKING:
     from custodes.cli.stl_load import Case
@@ -93,7 +94,11 @@ def show_results(case: Case, results: Mapping[str, Mapping[str, Any]], end: End)
     print_table(title, ("rule", "verdict", "severity", "robustness", "broken at sample"), rows, names=3)
     for name, result in results.items():
         if result["satisfied"] is not True:
-            lines = explain_case(case, name, 0, end).to_text().splitlines()
+            try:
+                lines = explain_case(case, name, 0, end).to_text().splitlines()
+            except StlError as error:
+                print_line(f"\n{name}: no explanation: {error}")
+                continue
             why = next((line for line in lines if line.startswith("These samples")), lines[-1])
             print_line(f"\n{name}: {lines[0]}\n  {why}")
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final, final
 import numpy as np
 
 from custodes.stl import formula as f
+from custodes.stl.analysis import horizon
+from custodes.stl.errors import StlError
 from custodes.stl.explain.windows import Floats, Samples, Windows
 from custodes.stl.policy import End
 
@@ -15,14 +17,16 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _ZERO: Final = f.Number(value=0.0)
+LARGEST: Final = 10_000_000
+"""Most samples that an explanation looks at."""
 
 
 @final
 class Values:
     """Bounds of every node at every sample.
 
-    Beyond the end nothing stands (truncate), or so many samples of what the policy says that every node is constant
-    after `edge` and every window from there still fits.
+    Beyond the end nothing stands (truncate), or so many samples of what the policy says that from `edge` on every node
+    is constant, or no operator sees any.
 
     Args:
         formula: The whole formula, bounds in samples.
@@ -34,9 +38,13 @@ class Values:
     def __init__(self, formula: f.Formula, signals: Mapping[str, Floats], end: End, *, certain: bool = True) -> None:
         self.length = len(next(iter(signals.values())))
         self.end, self.certain = end, certain
-        reach = 0 if end == "truncate" else _reach(formula)
-        self.edge = self.length - 1 + reach
-        self.size = self.length if end == "truncate" else self.edge + reach + 2
+        self.edge = self.length - 1 + (0 if end == "truncate" else _reach(formula))
+        self.size = self.length if end == "truncate" else self.edge + 2
+        if self.size > LARGEST:
+            raise StlError(
+                f"{self.size} samples are needed to say what stands after the end, more than {LARGEST}",
+                fix="explain under --end truncate, or shorten the windows behind",
+            )
         self._signals = {name: self._extended(values) for name, values in signals.items()}
         self._tensors: dict[str, Tensor] = {}
         self._known: dict[int, tuple[f.Term | f.Formula, Floats, Floats]] = {}
@@ -62,8 +70,10 @@ class Values:
         if self.end == "truncate":
             far = np.full_like(times, self.edge) if bounds.upper is None else times + bounds.upper.amount
             return Windows(first=first, last=np.minimum(far, self.edge))
-        last = np.maximum(first, self.edge) + 1 if bounds.upper is None else times + bounds.upper.amount
-        return Windows(first=first, last=last)
+        after = self.edge + 1
+        far = np.full_like(times, after) if bounds.upper is None else times + bounds.upper.amount
+        # One sample stands for all after the edge.
+        return Windows(first=np.minimum(first, after), last=np.minimum(far, after))
 
     def behind(self, times: Samples, bounds: f.Bounds) -> Windows:
         """The window of each of the times for an operator of the past."""
@@ -105,12 +115,12 @@ _TERMS: Final = (f.Negative, f.Absolute, f.Arithmetic, f.Count, f.Fold)
 
 
 def _reach(formula: f.Formula) -> int:
-    """More samples than any chain of bounded windows can look ahead or behind."""
-    total = 1
+    """So many samples after the end matter: then what looks behind has forgotten the trace, or nothing looks there."""
+    behind = 1
     for node in f.walk(formula):
-        total += 1
-        if (bounds := getattr(node, "bounds", None)) is not None:
-            total += (bounds.upper or bounds.lower).amount + bounds.lower.amount
-        if (window := getattr(node, "window", None)) is not None:
-            total += window.amount
-    return total
+        bounds, window = getattr(node, "bounds", None), getattr(node, "window", None)
+        if bounds is not None and not isinstance(node, f.FUTURE):
+            behind += (bounds.upper or bounds.lower).amount + bounds.lower.amount
+        behind += 1 if window is None else window.amount
+    ahead = horizon(formula)
+    return behind if ahead is None else min(behind, ahead)
