@@ -285,6 +285,33 @@ def test_follow_stops_at_a_bad_line(rules: Path, write: Write) -> None:
     assert [line["sample"] for line in lines_of(done)] == [0, 1, 2]
 
 
+@pytest.mark.parametrize(("cell", "message"), [("nan", 'write nan = "mask" in the file of rules'), ("inf", "infinite")])
+def test_follow_refuses_what_is_no_number_as_the_whole_does(rules: Path, write: Write, cell: str, message: str) -> None:
+    data = write("t.csv", f"threat,contained\n0,1\n{cell},1\n")
+    done = custodes("stl", "monitor", rules, data, "--follow")
+    assert done.code == 2
+    assert "t.csv, line 3, column 'threat': " in done.err
+    assert message in done.err
+    assert message in custodes("stl", "monitor", rules, data).refusal
+
+
+def test_follow_names_the_rule_that_it_cannot_watch(write: Write) -> None:
+    rules = write("r.toml", '[[spec]]\nname = "far"\nformula = "F[0,100000000] x"')
+    assert (
+        "spec far: a window of 100000000 samples"
+        in custodes("stl", "monitor", rules, write("t.csv", "x\n1\n"), "--follow").refusal
+    )
+
+
+@pytest.mark.parametrize("end", ["truncate", "hold"])
+def test_follow_calls_a_duty_that_was_never_done_violated(write: Write, end: str) -> None:
+    rules = write("r.toml", '[[spec]]\nname = "duty"\nformula = "always (x -> eventually y)"')
+    data = write("t.csv", "x,y\n0,1\n1,0\n0,0\n")
+    done = custodes("stl", "monitor", rules, data, "--follow", "--end", end)
+    assert (done.code, lines_of(done)[-1]["satisfied"], lines_of(done)[-1]["robustness"]) == (1, False, -0.5)
+    assert custodes("stl", "monitor", rules, data, "--end", end).code == 1
+
+
 def drain(lines: Iterable[str], into: Queue[str]) -> None:
     for line in lines:
         into.put(line)

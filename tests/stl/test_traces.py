@@ -218,3 +218,14 @@ def test_units_need_a_period(write: Write) -> None:
     counted = make_regular(read_table(write("b.csv", "x\n1\n"), ["x"]), file)
     with pytest.raises(StlError, match="period"):
         formula_in_samples(file.specs[0], counted.period_ns, "a")
+
+
+def test_standard_input_may_begin_with_a_byte_order_mark(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO('\ufeff{"x": 1}\n'))
+    assert read_table("-", ["x"]).columns["x"].tolist() == [1.0]
+
+
+def test_times_that_begin_later_are_refused(write: Write) -> None:
+    path = write("a.jsonl", '{"x": 1}\n{"time": 1, "x": 1}\n')
+    with pytest.raises(StlError, match="line 2, column 'time': the first line has no time, and this one has"):
+        read_table(path, ["x"])

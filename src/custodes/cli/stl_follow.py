@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections import deque
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from custodes.train.jsontext import json_line
 if TYPE_CHECKING:
     from custodes.stl.formula import Formula
     from custodes.stl.policy import End, Nan
-    from custodes.stl.specfile import SpecFile
+    from custodes.stl.specfile import Spec, SpecFile
     from custodes.stl.traces import Sample
 
 
@@ -30,18 +31,19 @@ def follow(file: SpecFile, spec: str, data: str, end: End) -> bool:
         Whether no rule was violated.
     """
     from custodes.cli.stl_load import signal_names
-    from custodes.stl.traces import STANDARD_INPUT, formula_in_samples, open_rows, stream_regular
+    from custodes.stl.traces import STANDARD_INPUT, open_rows, stream_regular
 
     names = signal_names(file)
     source = "standard input" if data == STANDARD_INPUT else data
     with open_rows(data, names, time_unit=file.time_unit) as rows:
         period, samples = stream_regular(rows, names, file, source)
-        watches = [Watch(each.name, formula_in_samples(each, period, spec), file.nan) for each in file.specs]
+        watches = [_watch(each, period, file.nan, spec) for each in file.specs]
         empty = True
         for sample in samples:
             empty = False
+            _check(sample, file.nan, source)
             for watch in watches:
-                _print(_placed(watch, sample, source))
+                _print(watch.take(sample))
         if empty:
             raise StlError("the trace is empty", where=source, fix="give at least one sample")
     for watch in watches:
@@ -49,11 +51,23 @@ def follow(file: SpecFile, spec: str, data: str, end: End) -> bool:
     return not any(watch.violated for watch in watches)
 
 
-def _placed(watch: Watch, sample: Sample, source: str) -> Iterator[dict[str, Any]]:
+def _check(sample: Sample, nan: Nan, source: str) -> None:
+    """Refuse an infinite value, and a missing one where the rules do not mask it."""
+    from custodes.cli.stl_load import no_number
+
+    for name, value in sample.values.items():
+        if math.isinf(value) or (math.isnan(value) and nan == "reject"):
+            raise no_number(value, f"{source}, line {sample.line}, column {name!r}")
+
+
+def _watch(spec: Spec, period: int | None, nan: Nan, source: str) -> Watch:
+    from custodes.stl.traces import formula_in_samples
+
+    formula = formula_in_samples(spec, period, source)
     try:
-        yield from watch.take(sample)
+        return Watch(spec.name, formula, nan)
     except StlError as error:
-        raise StlError(error.what, where=f"{source}, line {sample.line}, {error.where}", fix=error.fix) from None
+        raise StlError(error.what, where=f"{source}, spec {spec.name}", fix=error.fix) from None
 
 
 def _print(lines: Iterator[dict[str, Any]]) -> None:
@@ -90,11 +104,7 @@ class Watch:
         self._times: deque[int | None] = deque()
 
     def take(self, sample: Sample) -> Iterator[dict[str, Any]]:
-        """What one sample decides.
-
-        Raises:
-            StlError: It is not a number where that is refused.
-        """
+        """What one sample decides."""
         values: dict[str, float] = sample.values
         point = self._each.update(values)
         whole = point if self._each is self._whole else self._whole.update(values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -104,9 +105,12 @@ def _check_known(trace: Trace, file: SpecFile, source: str) -> None:
     for name, values in trace.signals.items():
         bad = np.flatnonzero(np.isinf(values) | (np.isnan(values) & (file.nan == "reject")))
         if bad.size:
-            infinite = bool(np.isinf(values[bad[0]]))
-            raise CustodesError(
-                "the sample is infinite" if infinite else "there is no number (NaN)",
-                where=f"{source}, column {name!r}, sample {bad[0]}",
-                fix="replace it" if infinite else 'replace it, or write nan = "mask" in the file of rules',
-            )
+            raise no_number(float(values[bad[0]]), f"{source}, column {name!r}, sample {bad[0]}")
+
+
+def no_number(value: float, where: str) -> CustodesError:
+    """What to raise for an infinite sample, or for a missing one where that is refused."""
+    if math.isinf(value):
+        return CustodesError("the sample is infinite", where=where, fix="replace it")
+    fix = 'replace it, or write nan = "mask" in the file of rules'
+    return CustodesError("there is no number (NaN)", where=where, fix=fix)

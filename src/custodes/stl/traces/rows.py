@@ -60,6 +60,9 @@ def read_rows(
             cells = _picker(header, wanted, isinstance(record, dict))
             if form == "csv":
                 continue
+        if not timed and isinstance(record, dict) and TIME in record:
+            where = f"{source}, line {line}, column {TIME!r}"
+            raise StlError("the first line has no time, and this one has", where=where, fix="give all a time, or none")
         found = cells(record)
         try:
             time = moment(found[0], time_unit) if timed else None
@@ -128,6 +131,9 @@ def _csv(lines: Iterable[str], source: str) -> Iterator[tuple[int, list[str]]]:
 def _json(lines: Iterable[str], source: str) -> Iterator[tuple[int, dict[str, Any]]]:
     decoder = msgspec.json.Decoder(dict[str, Any])
     for line, text in enumerate(lines, start=1):
+        if line == 1:
+            # A file's mark of UTF-8 is taken off where it is opened; standard input is open already.
+            text = text.removeprefix("\ufeff")
         if not text.strip():
             continue
         try:
