@@ -171,8 +171,8 @@ class Definition:
                 values = [self.term(term, s) for s in self.last(t, window)]
                 if kind in ("min", "max"):
                     return (least if kind == "min" else most)(values)
-                low, high = (math.fsum(value[side] for value in values) for side in (0, 1))
-                return (low, high) if kind == "sum" else (low / len(values), high / len(values))
+                low, high = (total([value[side] for value in values]) for side in (0, 1))
+                return known_pair(low, high) if kind == "sum" else known_pair(low / len(values), high / len(values))
 
 
 ONE = f.Bounds(lower=f.Duration(amount=1), upper=f.Duration(amount=1))
@@ -226,6 +226,14 @@ def scaled(value: Pair, by: float, how: Callable[[float, float], float]) -> Pair
         return 0.0, 0.0
     one, other = how(value[0], by), how(value[1], by)
     return known_pair(min(one, other), max(one, other))
+
+
+def total(values: list[float]) -> float:
+    """The sum; of finite numbers it may be too large for one."""
+    try:
+        return math.fsum(values)
+    except OverflowError:
+        return math.copysign(INF, sum(values))
 
 
 def known_pair(low: float, high: float) -> Pair:
