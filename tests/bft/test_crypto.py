@@ -6,6 +6,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from hypothesis import given
 from hypothesis import strategies as st
+from nacl.exceptions import CryptoError
 
 from custodes.bft.crypto import Crypto, Ed25519Crypto, Ed25519Signer, KeyedHashCrypto, Signer
 from custodes.bft.errors import BftError
@@ -77,3 +78,24 @@ def test_memory_is_bounded_and_keeps_the_last(capacity: int, entries: list[int])
         assert entry in recent
     if capacity == 0:
         assert not any(entry in recent for entry in entries)
+
+
+def test_own_signatures_are_not_checked_again_and_only_with_the_own_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    signers = [Ed25519Signer(bytes([index]) * 32) for index in range(4)]
+    crypto = Ed25519Crypto(tuple(signer.public for signer in signers))
+    own = crypto.own(2, signers[2])
+    said = own.sign(b"said")
+    assert said == signers[2].sign(b"said")
+    for index in (1, 4, -1):
+        with pytest.raises(BftError, match="not the private key of replica"):
+            crypto.own(index, signers[2])
+
+    def never(*_: object) -> bytes:
+        raise CryptoError
+
+    monkeypatch.setattr("custodes.bft.crypto.crypto_sign_open", never)
+    assert crypto.verify(2, b"said", said)
+    # What was signed by others, or for others, is not good because of it.
+    assert not crypto.verify(1, b"said", said)
+    assert not crypto.verify(2, b"said!", said)
+    assert not crypto.verify(1, b"said", signers[1].sign(b"said"))

@@ -80,6 +80,34 @@ class Ed25519Crypto:
         self._valid.add(entry)
         return True
 
+    def own(self, index: int, signer: Ed25519Signer) -> Signer:
+        """The signer of replica `index`, whose signatures are remembered as they are made and thus never checked here.
+
+        Raises:
+            BftError: The key is not the one that the team has for this replica.
+        """
+        if not 0 <= index < len(self._keys) or signer.public != self._keys[index]:
+            raise BftError(f"this is not the private key of replica {index}", fix="point to the replica's own key")
+        return _Remembered(index, signer, self._valid)
+
+
+@final
+class _Remembered:
+    """Signs and remembers."""
+
+    __slots__ = ("_index", "_signer", "_valid")
+
+    def __init__(self, index: int, signer: Ed25519Signer, valid: RecentSet[tuple[int, bytes, bytes]]) -> None:
+        self._index = index
+        self._signer = signer
+        self._valid = valid
+
+    def sign(self, statement: bytes) -> bytes:
+        """Signature (64 bytes)."""
+        signature = self._signer.sign(statement)
+        self._valid.add((self._index, signature, statement))
+        return signature
+
 
 def _tag(secret: bytes, statement: bytes) -> bytes:
     return hashlib.blake2b(statement, key=secret, digest_size=SIGNATURE_BYTES).digest()
