@@ -34,8 +34,9 @@ bench-stl: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.stl --install
 	$(BIN)/custodes stl bench --json
 
-# The rules against two independent implementations on random formulas.
+# The rules on 2,000 random formulas against their definition, and against two independent implementations.
 oracle: $(VENV)/.dev
+	CUSTODES_FORMULAS=2000 $(BIN)/python -m pytest -n 2 tests/stl/test_batched.py tests/stl/test_streaming.py
 	$(BIN)/python -m benchmarks.stl --install
 	$(BIN)/python -m benchmarks.stl_oracle
 

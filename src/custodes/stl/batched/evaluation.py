@@ -67,7 +67,7 @@ def evaluate(
         lengths: Samples of each trace, int [traces]; the end policy applies where each trace ends, and what a tensor
             holds behind that is ignored. None: all are full.
         end: What stands after the last sample.
-        nan: What a NaN means.
+        nan: What a NaN in a signal means. A computed term that is not finite (x / 0) is unknown under either.
         smooth: Sharpness beta of log-sum-exp in place of every minimum and maximum of formulas (terms, `at least` and
             what is counted stay exact), > 0; None for exact. `smooth_error` bounds the difference.
 
@@ -76,7 +76,7 @@ def evaluate(
 
     Raises:
         StlError: For a signal that is missing, empty, of another shape, type or device, infinite, or NaN where that is
-            refused; for impossible lengths; for a division by zero where NaN is refused; for bounds with units.
+            refused; for impossible lengths; for bounds with units.
     """
     _check_choices(end, nan, smooth)
     facts = _facts(formula, end)
@@ -218,8 +218,6 @@ def _scope(
         outside=outside if end == "truncate" else None,
         held=end != "truncate",
         algebra=algebra,
-        nan=nan,
-        first=first,
         dtype=block.dtype,
         device=block.device,
     )

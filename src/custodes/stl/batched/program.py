@@ -62,8 +62,7 @@ class Program:
             out: [traces, samples], for the result.
 
         Raises:
-            UnknownError: A computed term is not finite, and that means unknown.
-            StlError: A computed term is not finite, and that is refused.
+            UnknownError: A computed term is not finite, which means unknown.
         """
         with np.errstate(all="ignore"):
             for call in self._calls:

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from custodes.stl.batched.algebra import Algebra
 from custodes.stl.batched.pairs import Pair
-from custodes.stl.policy import Nan
 
 
 @final
@@ -29,10 +28,6 @@ class Scope:
     """Whether the last column stands for everything after it (else nothing comes after it)."""
     algebra: Algebra
     """What minimum and maximum mean in formulas; terms, and formulas that are counted, are always exact."""
-    nan: Nan
-    """What a computed term that is not finite means."""
-    first: int | None
-    """Number of the block's first trace, for messages; None where the caller gave one trace without a batch."""
     dtype: torch.dtype
     """float32 or float64."""
     device: torch.device

@@ -13,8 +13,7 @@ from custodes.stl import formula as f
 from custodes.stl.batched import aggregates, formulas, windows
 from custodes.stl.batched.algebra import Exact
 from custodes.stl.batched.pairs import Pair, absolute, each, minus, negative, point, unknown_where
-from custodes.stl.batched.scope import Scope, place_of
-from custodes.stl.errors import StlError
+from custodes.stl.batched.scope import Scope
 
 
 def term(node: f.Term, scope: Scope) -> Pair:
@@ -25,10 +24,8 @@ def term(node: f.Term, scope: Scope) -> Pair:
         scope: What it is evaluated on.
 
     Returns:
-        Bounds, [traces, samples], or scalars where the term has no signal.
-
-    Raises:
-        StlError: When a computed value is not finite and `scope.nan` is "reject".
+        Bounds, [traces, samples], or scalars where the term has no signal. A computed value that is not finite
+        (x / 0, an overflow) is unknown.
     """
     match node:
         case f.Signal(name=name):
@@ -56,7 +53,7 @@ def _fold(node: f.Fold, scope: Scope) -> Pair:
         most = node.kind == "max"
         return each(lambda x: past_extreme(x, width, most=most), operand)
     total = each(lambda x: aggregates.window_sum(x, width), operand)
-    total = _finite(total, f"{node.kind} over {width} samples", scope)
+    total = _finite(total)
     return total if node.kind == "sum" else _shared(total, width)
 
 
@@ -73,7 +70,6 @@ def _shared(total: Pair, width: int) -> Pair:
 
 def _arithmetic(node: f.Arithmetic, scope: Scope) -> Pair:
     left, right = term(node.left, scope), term(node.right, scope)
-    what = f"a term computed with {node.operator}"
     match node.operator:
         case "+":
             made = each(torch.add, left, right)
@@ -82,8 +78,8 @@ def _arithmetic(node: f.Arithmetic, scope: Scope) -> Pair:
         case "*":
             made = _product(left, right)
         case "/":
-            made = _quotient(left, right, scope, what)
-    return _finite(made, what, scope)
+            made = _quotient(left, right)
+    return _finite(made)
 
 
 def _product(left: Pair, right: Pair) -> Pair:
@@ -99,14 +95,12 @@ def _product(left: Pair, right: Pair) -> Pair:
     return unknown_where(unknown, each(lambda x: x.masked_fill(nothing, 0.0), scaled))
 
 
-def _quotient(left: Pair, right: Pair, scope: Scope, what: str) -> Pair:
+def _quotient(left: Pair, right: Pair) -> Pair:
     """Interval quotient by a known divisor that is not zero; by anything else, nothing is known."""
     zero = right.low == 0
     if left.known and right.known and not zero.any():
         return point(left.low / right.low)
     unknown = right.low != right.high
-    if scope.nan == "reject":
-        _refuse(zero & ~unknown & (left.low == left.high), what, scope)
     unknown = unknown | zero
     return unknown_where(unknown, _scaled(left, right.low.masked_fill(unknown, 1.0), torch.div))
 
@@ -119,25 +113,12 @@ def _scaled(value: Pair, by: Tensor, how: Callable[[Tensor, Tensor], Tensor]) ->
     return Pair(torch.minimum(one, other), torch.maximum(one, other))
 
 
-def _finite(pair: Pair, what: str, scope: Scope) -> Pair:
-    """Refuse or forget computed values that are known and not finite."""
+def _finite(pair: Pair) -> Pair:
+    """Forget computed values that are known and not finite."""
     if pair.known:
         if math.isfinite(pair.low.detach().sum().item()):
             return pair
         bad = ~pair.low.isfinite()
     else:
         bad = (pair.low == pair.high) & pair.low.isinf()
-    if scope.nan == "reject":
-        _refuse(bad, what, scope)
-        return pair
     return unknown_where(bad, pair)
-
-
-def _refuse(bad: Tensor, what: str, scope: Scope) -> None:
-    bad = scope.spread(bad)
-    if bool(bad.any()):
-        raise StlError(
-            f"{what} is not finite (division by zero, or overflow)",
-            where=place_of(bad, scope.first),
-            fix='guard the divisor, or evaluate with nan="mask" to treat such samples as unknown',
-        )
