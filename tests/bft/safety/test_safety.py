@@ -10,7 +10,7 @@ import pytest
 from custodes.bft import statements
 from custodes.bft.messages import Block, Column, Qc
 from custodes.bft.safety import Refused, SafetyRules
-from custodes.bft.safety.records import AbstainRecord, SnapshotRecord, VoteRecord
+from custodes.bft.safety.records import AbstainRecord, ColumnRecord, SnapshotRecord, VoteRecord
 from custodes.bft.safety.safety import MAX_COLUMNS, MAX_KEPT
 from tests.bft.material import material
 from tests.bft.safety.memorylog import MemoryLog
@@ -292,3 +292,12 @@ def test_after_a_loss_it_signs_nothing_that_could_conflict() -> None:
     assert safety.sign_timeout(5, M.qc(CHAIN[3]), None).view == 5
     assert safety.sign_column(batch=3, items_digest=bytes(32), severities=b"\1").batch == 3
     assert safety.state.abstain_view == 4
+
+
+def test_after_a_loss_no_column_of_before_is_signed_again() -> None:
+    safety = rules()
+    safety.sign_column(batch=1, items_digest=bytes(32), severities=b"\1")
+    lost = rules(MemoryLog([ColumnRecord(column=safety.columns[0]), AbstainRecord(view=4, batch=9)]))
+    assert lost.columns == ()
+    assert refused(lambda: lost.sign_column(batch=1, items_digest=bytes(32), severities=b"\1"))
+    assert lost.sign_column(batch=10, items_digest=bytes(32), severities=b"\1").batch == 10

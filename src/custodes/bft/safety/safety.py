@@ -11,6 +11,7 @@ from custodes.bft.messages import NO_TC, Block, Column, Message, Proposal, Qc, T
 from custodes.bft.safety import rules
 from custodes.bft.safety.log import Log
 from custodes.bft.safety.records import (
+    AbstainRecord,
     ColumnRecord,
     CommitRecord,
     ProposalRecord,
@@ -272,6 +273,9 @@ class SafetyRules:
             self._columns[record.column.batch] = record.column
             if len(self._columns) > MAX_COLUMNS:
                 del self._columns[next(iter(self._columns))]
+        elif isinstance(record, AbstainRecord):
+            # In a log from a backup there may be one that a crash took later, so that another was signed instead.
+            self._columns = {}
         elif isinstance(record, CommitRecord):
             self._drop(record.height)
         elif isinstance(record, SnapshotRecord):
