@@ -32,7 +32,7 @@ from typing import Any, Final, final
 from benchmarks.bft_traffic import Traffic
 from custodes.bft.ballots import decode_payload
 from custodes.bft.cluster.journal import read_entries
-from custodes.bft.cluster.local import LocalTeam
+from custodes.bft.cluster.local import LocalTeam, Replica
 from custodes.bft.errors import BftError
 from custodes.bft.keys import TEAM_FILE
 from custodes.bft.teamfile import load_team_file
@@ -85,6 +85,7 @@ class Chaos:
         self._quiet = quiet
         self._team, self._found, self._traffic = team, found, traffic
         self._random = random.Random(seed)
+        self._seen: dict[Replica, int] = {}
         self._printed: list[dict[int, str]] = [{} for _ in range(team.n)]
 
     def run(self, kills: int, stops: int) -> None:
@@ -210,7 +211,9 @@ class Chaos:
     def _read(self) -> None:
         """Take what was printed since; nothing may be told twice."""
         for index, replica in enumerate(self._team.replicas):
-            rows, replica.rows = replica.rows, []
+            # Its thread goes on appending, so rows are only looked at.
+            rows = replica.rows[self._seen.get(replica, 0) :]
+            self._seen[replica] = self._seen.get(replica, 0) + len(rows)
             for row in rows:
                 if "batch" not in row:
                     continue

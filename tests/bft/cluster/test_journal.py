@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ def entries() -> tuple[Entry, ...]:
     """A chain of blocks, each with what proves it."""
     blocks = M.chain(COUNT + 1, encode_payload((M.ballot(30, missing=(2,)),)))
     made = []
-    for block, child in zip(blocks, blocks[1:], strict=False):
+    for block, child in pairwise(blocks):
         root = Root(block=block_id(M.team, block), height=block.height, view=block.view)
         made.append(Entry(root=root, block=block, certificate=make_certificate(M.team, (block, child), M.qc(child))))
     return tuple(made)
@@ -144,7 +145,7 @@ def segments(folder: Path) -> Iterator[int]:
 def test_segments_are_rotated_and_the_oldest_dropped(tmp_path: Path) -> None:
     journal = Journal(tmp_path, segment_bytes=1, keep_bytes=1)
     for number, entry in enumerate(entries()):
-        journal.append(entry, lambda number=number: b"%d" % number)
+        journal.append(entry, (b"%d" % number).strip)
     assert list(segments(tmp_path)) == [COUNT - 1, COUNT]
     assert sorted(int(path.stem) for path in tmp_path.glob("*.state")) == [COUNT - 1, COUNT]
     assert journal.find(entries()[0].root.block) is None

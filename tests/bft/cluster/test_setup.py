@@ -77,7 +77,7 @@ def test_the_key_of_another_certificate(folder: Path) -> None:
 
 
 def test_a_replica_that_there_is_not(folder: Path) -> None:
-    with pytest.raises(BftError, match="there is no replica 4.*use 0 to 3"):
+    with pytest.raises(BftError, match=r"there is no replica 4.*use 0 to 3"):
         load_credentials(folder / TEAM_FILE, 4)
 
 

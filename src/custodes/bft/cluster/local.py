@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, final
@@ -94,6 +94,10 @@ class Replica:
             self.process.kill()
             code = self.process.wait()
         self._reader.join(seconds)
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):  # What was not read any more is lost with the process.
+                    pipe.close()
         return code
 
     def _read(self) -> None:
@@ -119,13 +123,23 @@ class LocalTeam:
         folder: Keys, state and logs go here; an existing team there is started again.
         n: Replicas, at least 4.
         options: Options for every replica's `custodes bft run`.
+        of_each: More options of one replica, by its index.
         capture: Keep every frame that a replica receives, in a file per life: `capture-<replica>-<life>`.
 
     Raises:
         BftError: The folder holds a team of another size.
     """
 
-    def __init__(self, folder: Path, n: int, options: tuple[str, ...] = (), *, capture: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        n: int,
+        options: tuple[str, ...] = (),
+        *,
+        of_each: Callable[[int], tuple[str, ...]] | None = None,
+        capture: bool = False,
+    ) -> None:
+        self._of_each = of_each
         self.folder, self.n, self.options, self._capture = folder, n, options, capture
         self.replicas: list[Replica] = []
         self.lives = [0] * n
@@ -179,6 +193,8 @@ class LocalTeam:
 
     def _start(self, index: int, fresh: bool) -> Replica:
         command = ["-m", "custodes", "bft", "run", "--team", str(self.folder / TEAM_FILE), "--index", str(index)]
+        if self._of_each is not None:
+            command += self._of_each(index)
         if self._capture:
             command += ["--capture", str(self.folder / f"capture-{index}-{self.lives[index]}")]
         self.lives[index] += 1

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import os
 import signal
 import sys
 import time
@@ -71,9 +72,17 @@ def run_process(settings: ProcessSettings) -> None:
     Raises:
         BftError: Files that cannot be used; an address that is taken; a line of input that holds no votes.
     """
+    _fill_standard_handles()
     # A thread that has waited for the disk gets on after at most this long.
     sys.setswitchinterval(0.0005)
     _run(_serve(settings))
+
+
+def _fill_standard_handles() -> None:
+    """Give 0, 1 and 2 to nobody else where they were closed from the start: a log must not be taken for an input."""
+    while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(handle)
 
 
 def _run(main: Coroutine[Any, Any, None]) -> None:
