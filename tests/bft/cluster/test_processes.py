@@ -85,6 +85,7 @@ def test_a_team_decides_is_killed_and_goes_on(tmp_path: Path) -> None:
         assert (folder / f"replica-{index}.log").read_text() == ""
     goes_on_after_an_orderly_end(team)
     shows_certificates(team, tmp_path)
+    recovers_journals(team)
 
 
 def goes_on_after_an_orderly_end(team: LocalTeam) -> None:
@@ -94,6 +95,20 @@ def goes_on_after_an_orderly_end(team: LocalTeam) -> None:
             assert replica.rows[0]["ready"] == count
             wait_until_told(replica, max(before) + 5)
             assert min(told(replica)) == count
+
+
+def recovers_journals(team: LocalTeam) -> None:
+    """One is lost and fetched again, one is copied from another replica."""
+    count = max(len(journaled(team, index)) for index in range(4))
+    shutil.rmtree(team.state(2) / "journal")
+    shutil.rmtree(team.state(3) / "journal")
+    shutil.copytree(team.state(0) / "journal", team.state(3) / "journal")
+    with team:
+        assert team.replicas[2].rows[0]["ready"] == 0
+        assert team.replicas[3].rows[0]["ready"] == len(journaled(team, 0))
+        for replica in team.replicas:
+            wait_until_told(replica, count + 5)
+    assert journaled(team, 2)[: count + 5] == journaled(team, 3)[: count + 5] == list(range(count + 5))
 
 
 def shows_certificates(team: LocalTeam, tmp_path: Path) -> None:
