@@ -23,7 +23,7 @@ from custodes.bft.core.duty import BatchVotes, DutyConfig, InclusionDuty
 from custodes.bft.core.events import Received, Refused, Root
 from custodes.bft.errors import DecodeError
 from custodes.bft.evidence import Proof
-from custodes.bft.messages import Block, Column, Message, Proposal, Vote
+from custodes.bft.messages import Block, Column, Message, Proposal, Timeout, Vote
 from custodes.bft.verify import Verifier
 from tests.bft.core.pump import Liar, Pump
 
@@ -284,6 +284,27 @@ def test_a_column_sent_to_one_replica_only_reaches_all_and_costs_no_liveness() -
     pump.run(3.0)
     pump.check()
     assert [ballot.batch for ballot in pump.ballots()] == list(range(10))
+
+
+def test_a_column_whose_forwarding_was_lost_is_forwarded_again() -> None:
+    """Else every batch of which a liar gave its votes to one replica alone could cost an honest leader its view."""
+    pump = Ballots()
+    pump.lose = lambda sender, to, message: isinstance(message, Column)
+    for batch in range(3):
+        pump.say(3, 2, pump.column(3, batch, 3))
+    pump.run(1.0)
+    pump.lose = lambda sender, to, message: False
+    pump.run(1.0)
+    for index in (0, 1):
+        assert len(pump.duty(index)) == 3
+    forwards = sum(sender == 2 and isinstance(message, Column) for sender, message in pump.sent)
+    assert forwards <= 3 * (2 + 2.0 / (4 * pump.duty_config.inclusion_delay))
+    for batch in range(3):
+        for index in range(3):
+            pump.vote(index, batch, 3)
+    pump.run(1.0)
+    assert [None in ballot.columns for ballot in pump.ballots()] == [False] * 3
+    assert not any(isinstance(message, Timeout) for _, message in pump.sent)
 
 
 def test_columns_lost_at_first_are_sent_again() -> None:

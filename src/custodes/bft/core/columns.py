@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from custodes.bft.messages import Column
 
 
+RARELY = 4
+"""How much more rarely than its own an agent sends others' columns again: only while nothing is decided."""
+
+
 @final
 class _Held:
     """A column, when it came, and when it was last sent on."""
@@ -86,17 +90,17 @@ class ColumnBook:
         Args:
             batches: How many of the oldest batches.
             now: Time, seconds.
-            age: Others' columns are due once, at this age.
-            again: Own columns are due again this long after they were last sent.
+            age: Others' columns are due at this age.
+            again: Own columns are due again this long after they were last sent, others' after `RARELY` times as long.
             own: This agent.
         """
         due = []
         for batch in sorted(self._batches)[:batches]:
             for agent, held in self._batches[batch].items():
-                if agent == own:
-                    ready = held.sent is None or now - held.sent >= again
+                if held.sent is None:
+                    ready = agent == own or now - held.since >= age
                 else:
-                    ready = held.sent is None and now - held.since >= age
+                    ready = now - held.sent >= (again if agent == own else RARELY * again)
                 if ready:
                     held.sent = now
                     due.append(held.column)

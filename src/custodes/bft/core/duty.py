@@ -13,8 +13,8 @@ Rules
 - Columns outlive their agent's restart: the log holds them, and they are signed alike and sent again at the start. The
   agent hands the items in again, which the log does not hold.
 - A replica forwards each column of an undecided batch to everyone once it has held it for a quarter of
-  `inclusion_delay`, sends its own again every `inclusion_delay`, and, when it refuses a block, forwards at once what
-  the block left out.
+  `inclusion_delay`, sends its own again every `inclusion_delay` and others' every fourth time, and, when it refuses a
+  block, forwards at once what the block left out.
 
 Why the duty costs no liveness
 ------------------------------
