@@ -11,7 +11,9 @@ import torch
 from custodes.stl import formula as f
 from custodes.stl.batched import evaluate, smooth_error
 from custodes.stl.errors import StlError
-from custodes.stl.policy import ENDS, NANS, Nan
+from custodes.stl.parser import parse
+from custodes.stl.policy import ENDS, NANS, End, Nan
+from tests.stl import definition
 from tests.stl.test_batched import bounds, over
 
 NODE = f.And(left=over("x"), right=over("y"))
@@ -140,3 +142,18 @@ def test_a_bound_of_nothing_is_refused() -> None:
         smooth_error(NODE, 0.0, 5)
     with pytest.raises(StlError):
         smooth_error(NODE, 1.0, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "x", "end", "nan"),
+    [
+        ("mean(x, 4) < 0.9", [1e308, 1e308, math.nan, 1.0, 1.0], "truncate", "mask"),
+        ("always[2,3] (mean(x, 4) < 0.9)", [1e308] * 4, "interval", "reject"),
+        ("sum(x, 3) * 2 > 0", [1e308, -1e308, 1e308, 1e308, 1.0], "truncate", "reject"),
+        ("sum(x, 2) / sum(x, 3) > 0", [1e308, 1e308, -1e308, math.nan, 0.0], "hold", "mask"),
+    ],
+)
+def test_an_overflow_that_meets_an_unknown_is_unknown(text: str, x: list[float], end: End, nan: Nan) -> None:
+    wanted = definition.evaluate(parse(text), {"x": x}, end)
+    found = evaluate(parse(text), {"x": torch.tensor(x, dtype=torch.float64)}, end=end, nan=nan)
+    assert list(zip(found.lower.tolist(), found.upper.tolist(), strict=True)) == wanted

@@ -114,11 +114,12 @@ def _scaled(value: Pair, by: Tensor, how: Callable[[Tensor, Tensor], Tensor]) ->
 
 
 def _finite(pair: Pair) -> Pair:
-    """Forget computed values that are known and not finite."""
+    """Forget computed bounds that are known and not finite, and those that an infinity met another in."""
+    if pair.known and math.isfinite(pair.low.detach().sum().item()):
+        return pair
+    low, high = pair
+    # No lower bound is +inf and no upper one -inf: that is an overflow. NaN is one that met an unknown.
+    worthless = (low.isnan() | (low == torch.inf), high.isnan() | (high == -torch.inf))
     if pair.known:
-        if math.isfinite(pair.low.detach().sum().item()):
-            return pair
-        bad = ~pair.low.isfinite()
-    else:
-        bad = (pair.low == pair.high) & pair.low.isinf()
-    return unknown_where(bad, pair)
+        return unknown_where(~low.isfinite(), pair)
+    return Pair(low.masked_fill(worthless[0], -torch.inf), high.masked_fill(worthless[1], torch.inf))
