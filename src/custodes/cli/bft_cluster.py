@@ -118,7 +118,9 @@ def bench(
         bool | None, typer.Option("--durable/--no-durable", help="Only with, or only without waiting for the disk.")
     ] = None,
     seconds: Annotated[float, typer.Option("--seconds", metavar="S", help="Measured time per row.", min=0.5)] = 8.0,
-    window: Annotated[int, typer.Option("--window", help="Batches in flight.", min=1, max=64)] = 4,
+    window: Annotated[
+        list[int] | None, typer.Option("--window", help="Batches in flight (1 and 8); may repeat.", min=1, max=64)
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure decisions per second and commit latency of teams on this machine, over TCP with TLS."""
@@ -130,7 +132,7 @@ def bench(
     with _one_line():
         waits = (True, False) if durable is None else (durable,)
         for row in run_bench(
-            n or (4, 7), k or (100, 400, 1_000, 10_000), durable=waits, seconds=seconds, window=window
+            n or (4, 7), k or (100, 400, 1_000, 10_000), durable=waits, seconds=seconds, windows=window or (1, 8)
         ):
             rows.append(row)
             say(f"n = {row.n}, K = {row.k}: {row.decisions_per_second:,.0f} decisions/s, p50 {row.p50_ms:.1f} ms")
