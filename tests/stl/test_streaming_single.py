@@ -111,7 +111,7 @@ def test_states_of_others_and_damaged_ones_are_refused() -> None:
             other.restore(state)
     memory = state["memory"]
     damaged = [
-        {"version": 2},
+        {"version": 1},
         {"age": state["age"][:1]},
         {"age": np.array([-7, 0])},
         {"positions": [99] * len(state["positions"])},

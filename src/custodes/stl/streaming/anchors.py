@@ -102,11 +102,13 @@ def _fold(builder: Builder, which: Extremum, value: Value, bounds: f.Bounds) -> 
     last = None if bounds.upper is None else bounds.upper.amount
     seen = builder.parts.edge(value, NEUTRAL[which])
     inner = builder.parts.unsettled(seen.slot)
-    rest = 0.0
+    rest, numbers = 0.0, ()
     if inner >= 0:
         waiting = builder.parts.steps[inner]
         rest = -NEUTRAL[waiting.which] if waiting.weak else NEUTRAL[waiting.which]
-    return Fold(which=which, value=seen, first=bounds.lower.amount, last=last, inner=inner, rest=rest)
+        numbers = builder.parts.numbers(seen.slot)
+    first = bounds.lower.amount
+    return Fold(which=which, value=seen, first=first, last=last, inner=inner, rest=rest, numbers=numbers)
 
 
 def _clamp(builder: Builder, node: f.Until | f.WeakUntil | f.Release, left: Value, negated: bool) -> Clamp:

@@ -10,7 +10,7 @@ from custodes.stl.errors import StlError
 from custodes.stl.streaming.cells import STATEFUL, Array, Cell, Clock, Mask
 from custodes.stl.streaming.network import Plan
 from custodes.stl.streaming.pointwise import POINTWISE
-from custodes.stl.streaming.trackers import Bounds, FoldTracker, Tracker, trackers_of
+from custodes.stl.streaming.trackers import Bounds, Tracker, trackers_of
 
 
 @final
@@ -21,10 +21,9 @@ class Engine:
         plan: What to run.
         lanes: 1 for known values, 2 for bounds.
         streams: How many streams side by side.
-        sharp: Whether every number is known: no NaN is masked and no term can lack a value.
     """
 
-    def __init__(self, plan: Plan, *, lanes: int, streams: int, sharp: bool = False) -> None:
+    def __init__(self, plan: Plan, *, lanes: int, streams: int) -> None:
         self.plan, self.lanes, self.streams = plan, lanes, streams
         self.clock = Clock(age=np.full(streams, -1, dtype=np.int64), low=-1, high=-1)
         self.values: list[Array] = [np.zeros((lanes, streams))] * len(plan.steps)
@@ -37,13 +36,6 @@ class Engine:
         ]
         self.trackers = trackers_of(plan.anchor, lanes, streams)
         self._first: Bounds | None = None
-        self.sharpen(sharp)
-
-    def sharpen(self, sharp: bool) -> None:
-        """Say whether every number that has come, and that will be fed, is known."""
-        for tracker in self.trackers:
-            if isinstance(tracker, FoldTracker):
-                tracker.sharp = sharp
 
     def advance(self, rows: dict[str, Array]) -> Array:
         """Feed one sample of every signal, [lanes, streams] each.

@@ -22,7 +22,7 @@ from custodes.stl.streaming.plan import compile_formula
 from custodes.stl.streaming.saving import digest, pack, unpack
 from custodes.stl.streaming.verdict import Ending, Verdict
 
-VERSION = 1
+VERSION = 2
 """Of the format of a saved state."""
 
 
@@ -52,8 +52,7 @@ class Monitor:
         self.formula, self.streams, self.nan = formula, streams, nan
         self._plan: Plan = compile_formula(formula)
         self._lanes = 2 if self._plan.pairs or nan == "mask" else 1
-        self._sharp = nan == "reject" and self._plan.total
-        self._engine = Engine(self._plan, lanes=self._lanes, streams=streams, sharp=self._sharp)
+        self._engine = Engine(self._plan, lanes=self._lanes, streams=streams)
         self._twin: Engine | None = None
         self._rows, self._spare = self._buffers(), self._buffers()
 
@@ -139,13 +138,13 @@ class Monitor:
         Runs a copy of the monitor on unknown samples: O(horizon) steps. Equal to the definition's interval on the
         samples so far, except where a window ahead without end lies inside another temporal operator: there the
         bounds hold and may be wider. They still follow one such window under an always or eventually with only
-        connectives in between (`always(p -> (q until r))` is violated when it is), unless NaN is masked or a term is
-        arithmetic or a sum.
+        connectives in between (`always(p -> (q until r))` is violated when it is), up to the first sample at which a
+        number inside is unknown: a masked NaN, or a computed term that is not finite.
 
         Returns:
             Lower and upper [streams].
         """
-        twin = self._pairs(sharp=False)
+        twin = self._pairs()
         missing = self._plan.root.delay - twin.clock.low if self._plan.bounded else self._plan.reach
         self._feed(twin, self._unknowns(), missing)
         low, high = twin.first(closed=not self._plan.bounded)
@@ -158,8 +157,8 @@ class Monitor:
         Exact when every window ahead ends. With a window ahead without end the times have no value here (use the
         batched evaluator on a stored trace); the bounds at the first sample are then exact for one such window with
         only connectives above it, under truncate and hold also for one of them inside an always or eventually
-        with only connectives in between and nothing that looks further ahead beside it (unless NaN is masked or a term
-        is arithmetic or a sum), and sound for others.
+        with only connectives in between and nothing that looks further ahead beside it (as long as no
+        number inside was unknown: a masked NaN, or a computed term that is not finite), and sound for others.
 
         Args:
             end: What is taken to lie beyond the end.
@@ -172,7 +171,7 @@ class Monitor:
         if self._engine.clock.low < 0:
             raise StlError("a stream has no sample yet", fix="finish after the first step")
         known = end in ("truncate", "hold")
-        twin, rows = self._pairs(sharp=known and self._sharp), self._unknowns()
+        twin, rows = self._pairs(), self._unknowns()
         if known:
             rows = {name: np.broadcast_to(row, (2, self.streams)) for name, row in self._rows.items()}
         twin.clock.cut = end == "truncate"
@@ -184,11 +183,10 @@ class Monitor:
         times = self._engine.clock.age - self.delay + np.arange(1, pending + 1)[:, None]
         return Ending(times=times, lower=values[:, 0], upper=values[:, 1], first_lower=low, first_upper=high)
 
-    def _pairs(self, *, sharp: bool) -> Engine:
+    def _pairs(self) -> Engine:
         if self._twin is None:
             self._twin = Engine(self._plan, lanes=2, streams=self.streams)
         self._twin.follow(self._engine)
-        self._twin.sharpen(sharp)
         return self._twin
 
     def _unknowns(self) -> dict[str, Array]:

@@ -77,6 +77,8 @@ class Fold:
     """Slot of the one value inside the operand that no sample settles; -1 when there is none or more than one."""
     rest: float = 0.0
     """What that value is made from where nothing follows: -inf or inf."""
+    numbers: tuple[int, ...] = ()
+    """Slots of the signals and computed terms inside the operand, which may be unknown; empty without `inner`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,8 +140,6 @@ class Plan:
     """Whether every window ahead ends."""
     pairs: bool
     """Whether a value can be unknown even when every sample is there, so that both bounds are kept."""
-    total: bool
-    """Whether every term has a value when its signals have one."""
     reach: int
     """So many unknown samples after the last one make every bounded value constant."""
 

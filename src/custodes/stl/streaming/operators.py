@@ -143,6 +143,17 @@ class Operators:
         held = self.window(self.guard(left, NEUTRAL[least]), first, least, past=True)
         return self.binary(least, held, inner)
 
+    def numbers(self, slot: int) -> tuple[int, ...]:
+        """Every signal and computed term that a slot is made of: what may be unknown at a sample."""
+        found: set[int] = set()
+        below = [slot]
+        while below:
+            each = below.pop()
+            if each not in found:
+                found.add(each)
+                below += self.steps[each].args
+        return tuple(sorted(each for each in found if self.steps[each].kind in ("signal", "arithmetic", "sum")))
+
     def unsettled(self, slot: int) -> int:
         """The one value without end that a slot is made of by connectives alone; -1 when it is not made like that."""
         found = self._open_slots(slot)

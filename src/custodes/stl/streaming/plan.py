@@ -50,7 +50,6 @@ def compile_formula(formula: f.Formula) -> Plan:
         signals=signals(formula),
         bounded=bounded,
         pairs=pairs,
-        total=total,
         reach=reach,
     )
 

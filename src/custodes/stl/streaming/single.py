@@ -62,7 +62,7 @@ class SingleMonitor:
         plan = compile_formula(formula)
         self.formula, self.nan, self.delay, self.signals = formula, nan, plan.root.delay, plan.signals
         self._mask = nan == "mask"
-        code, names = _source(plan, 2 if plan.pairs or self._mask else 1, sharp=not self._mask and plan.total)
+        code, names = _source(plan, 2 if plan.pairs or self._mask else 1)
         space = names | {"refuse": self._refuse, "missing": self._missing}
         # our own source, made of numbers and identifiers from the tree: no text of a user is in it (see source.py)
         exec(compile(code, "<monitor>", "exec"), space)
@@ -147,9 +147,9 @@ class SingleMonitor:
         return self._fleet
 
 
-def _source(plan: Plan, lanes: int, *, sharp: bool) -> tuple[str, dict[str, Any]]:
+def _source(plan: Plan, lanes: int) -> tuple[str, dict[str, Any]]:
     """The code that makes update, save and load, and the objects that it needs."""
-    writer = Writer(plan, lanes, sharp=sharp)
+    writer = Writer(plan, lanes)
     anchor: list[str] = []
     low, high, _ = write_anchor(writer, plan.anchor, anchor)
     final_at = settles(plan.anchor)

@@ -36,11 +36,9 @@ class Writer:
     Args:
         plan: What to write out.
         lanes: 1 for known values, 2 for bounds.
-        sharp: Whether every number is known, see `FoldTracker`.
     """
 
-    def __init__(self, plan: Plan, lanes: int, *, sharp: bool = False) -> None:
-        self.sharp = sharp
+    def __init__(self, plan: Plan, lanes: int) -> None:
         self.plan, self.lanes = plan, ("",) if lanes == 1 else ("l", "u")
         self.lines: list[str] = []
         self.memory: list[tuple[str, int, float]] = []

@@ -50,13 +50,17 @@ def _known(writer: Writer, anchor: Known, lines: list[str], number: int) -> None
 
 def _fold(writer: Writer, anchor: Fold, lines: list[str], number: int) -> None:
     held, delay = _keep(writer, number, "held", NEUTRAL[anchor.which]), anchor.value.delay
+    dull = _keep(writer, number, "dull", 0.0)
     end = "" if anchor.last is None else f" <= {delay + anchor.last}"
-    if anchor.inner >= 0 and writer.sharp:
+    if anchor.inner >= 0:
         low, high = (writer.read(anchor.inner, lane) for lane in "lu")
+        for slot in anchor.numbers:
+            lines.append(f"if {writer.read(slot, 'l')} != {writer.read(slot, 'u')}: {dull}l = {dull}u = 1.0")
         lines += [
-            f"a = {held}l; b = {held}u",
-            f"{held}l = a if a > {low} else b if b < {low} else {low}",
-            f"{held}u = a if a > {high} else b if b < {high} else {high}",
+            f"if {dull}l == 0.0:",
+            f" a = {held}l; b = {held}u",
+            f" {held}l = a if a > {low} else b if b < {low} else {low}",
+            f" {held}u = a if a > {high} else b if b < {high} else {high}",
         ]
     lines.append(f"if {delay + anchor.first} <= age{end}:")
     for lane in writer.lanes:

@@ -85,14 +85,16 @@ def choose(condition: bool | NDArrayBool, yes: Array, no: Array | float) -> Arra
 class FoldTracker(Tracker):
     """always, eventually."""
 
-    ARRAYS = ("held",)
+    ARRAYS = ("held", "dull")
     held: Array
+    dull: Array
+    """1 where a number inside the operand was unknown, else 0; only with `inner`."""
 
     def __init__(self, anchor: Fold, lanes: int, streams: int) -> None:
         super().__init__(lanes, streams, anchor.value.delay, anchor.first, anchor.last)
         self.slot, self.which, self.fold = anchor.value.slot, anchor.which, EXTREMUM[anchor.which]
-        self.inner, self.rest, self.sharp = anchor.inner, anchor.rest, False
-        self.start(held=NEUTRAL[anchor.which])
+        self.inner, self.rest, self.numbers = anchor.inner, anchor.rest, anchor.numbers
+        self.start(held=NEUTRAL[anchor.which], dull=0.0)
 
     def advance(self, values: list[Array], clock: Clock) -> None:
         """One operation while the window is open.
@@ -100,10 +102,14 @@ class FoldTracker(Tracker):
         What the operand still waits for is one value z without end, and the fold of the past is a function of it: a
         lattice polynomial of one variable, max(lower, min(upper, z)), given by its values at z = -inf and +inf, which
         are the two bounds. z is itself such a function of its own value one sample on, so put that in. This needs
-        every number to be known (`sharp`), so that the two bounds differ by what is to come alone.
+        every number so far to be known, so that the two bounds differ by what is to come alone; from the first unknown
+        one on (`dull`) the bounds are folded as they are.
         """
-        if self.inner >= 0 and self.sharp:
-            self.held[...] = np.maximum(self.held[0], np.minimum(self.held[1], values[self.inner]))
+        if self.inner >= 0:
+            for slot in self.numbers:
+                self.dull[:, values[slot][0] != values[slot][1]] = 1.0
+            put_in = np.maximum(self.held[0], np.minimum(self.held[1], values[self.inner]))
+            np.copyto(self.held, put_in, where=self.dull == 0.0)
         counts = self.counts(clock, self.first)
         if counts is not False:
             self.fold(self.held, choose(counts, values[self.slot], NEUTRAL[self.which]), out=self.held)
@@ -114,9 +120,10 @@ class FoldTracker(Tracker):
 
     def bounds(self, clock: Clock, *, closed: bool) -> Bounds:
         """One side is known at once, the other when the window is over; what the operand waits for, when all is."""
-        if closed and self.inner >= 0 and self.sharp:
+        if closed and self.inner >= 0:
             settled = self.held[0 if self.rest < 0 else -1]
-            return settled, settled
+            dull = self.dull[0] != 0.0
+            return np.where(dull, self.held[0], settled), np.where(dull, self.held[-1], settled)
         over = True if closed else self.over(clock)
         if self.which == "min":
             return choose(over, self.held[0], -INF), self.held[-1]
