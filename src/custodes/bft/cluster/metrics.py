@@ -30,6 +30,10 @@ class Metrics:
         self.view = Gauge("custodes_bft_view", "Highest view of a committed block", registry=registry)
         self.height = Gauge("custodes_bft_height", "Height of the last committed block", registry=registry)
         self.peers = Gauge("custodes_bft_peers", "Connected peers", registry=registry)
+        self.conflict = Gauge(
+            "custodes_bft_conflict", "1 once certificates for two chains were seen", registry=registry
+        )
+        self._joined = Counter("custodes_bft_connections", "Connections made, by peer", ["peer"], registry=registry)
         self.proofs = Counter(
             "custodes_bft_proofs", "Proofs of misbehaviour by culprit", ["culprit"], registry=registry
         )
@@ -51,6 +55,10 @@ class Metrics:
         self._unsent = Counter(
             "custodes_bft_messages_unsent", "Messages dropped unsent, by peer", ["peer"], registry=registry
         )
+
+    def count_joined(self, peer: int) -> None:
+        """A peer has proved who it is."""
+        self._joined.labels(peer=str(peer)).inc()
 
     def count_dropped(self, reason: str) -> None:
         """A connection was cut."""

@@ -15,7 +15,6 @@ from custodes.bft.certificates import make_certificate
 from custodes.bft.cluster.applied import Applied
 from custodes.bft.cluster.disk import Disk
 from custodes.bft.cluster.journal import KEEP_BYTES, Journal
-from custodes.bft.cluster.kept import KeepingLog, sign_again
 from custodes.bft.cluster.link import HEADER
 from custodes.bft.cluster.links import Address, Links
 from custodes.bft.cluster.metrics import Metrics
@@ -51,6 +50,7 @@ from custodes.bft.messages import Block, Message
 from custodes.bft.safety import SafetyRules
 from custodes.bft.safety.filelog import FileLog
 from custodes.bft.safety.files import write_aside
+from custodes.bft.safety.mark import owner_of
 from custodes.bft.statements import block_id
 from custodes.bft.team import Team
 from custodes.bft.verify import Verifier
@@ -127,7 +127,13 @@ class Node:
         self.metrics = Metrics()
         self._settings, self._capture, self._team = settings, capture, team
         self._on_decided, self._on_failure = on_decided, on_failure
-        self._log = FileLog(state / "log", state / "mark", create=settings.fresh, durable=settings.durable)
+        self._log = FileLog(
+            state / "log",
+            state / "mark",
+            owner=owner_of(team, index),
+            create=settings.fresh,
+            durable=settings.durable,
+        )
         try:
             self._journal = Journal(state / "journal", keep_bytes=settings.keep_bytes)
             self._applied = self._recall()
@@ -140,10 +146,11 @@ class Node:
             addresses=settings.addresses,
             pins=pins,
             receive=self._received,
-            joined=self._joined,
+            joined=self.metrics.count_joined,
             metrics=self.metrics,
         )
         self.metrics.peers.set_function(lambda: self._links.connected)
+        self.metrics.conflict.set_function(lambda: self._replica.conflict)
         self._timers: dict[Timer, asyncio.TimerHandle] = {}
         self._events: deque[Event] = deque()
         self._unsaid: deque[Decided] = deque()
@@ -176,9 +183,6 @@ class Node:
         await self._links.start()
         self._running = True
         self._step(Start(applied=self._journal.last))
-        for column in self._again:
-            for action in self._duty.signed(column, self._loop.time()):
-                self._carry_out(action)
 
     async def stop(self) -> None:
         """Leave in an orderly way: nothing more is signed, files are durable and closed, what is durable is told.
@@ -212,11 +216,9 @@ class Node:
         settings, team, index = self._settings, self._team, self._settings.index
         crypto = Ed25519Crypto(team.keys)
         verifier = Verifier(team, crypto)
-        log = KeepingLog(self._log, settings.state / "columns")
+        own = crypto.own(index, signer)
+        self._safety = SafetyRules(team=team, index=index, signer=own, log=self._log, verifier=verifier)
         following = self._applied.next_batch
-        open_votes = log.columns(following)
-        self._again = sign_again(open_votes, team=team, index=index, signer=signer, verifier=verifier)
-        self._safety = SafetyRules(team=team, index=index, signer=signer, log=log, verifier=verifier)
         self._duty = InclusionDuty(settings.duty, verifier, next_batch=following, lookup=self._lookup)
         self._replica = Replica(
             config=settings.replica,
@@ -249,12 +251,6 @@ class Node:
             self._links.shun(sender, "undecodable")
             return
         self._step(Received(sender=sender, message=message))
-
-    def _joined(self, peer: int) -> None:
-        """Show a peer the votes on open batches that were signed before a restart: it may have lost them as well."""
-        self._again = [column for column in self._again if column.batch >= self.next_batch]
-        for column in self._again:
-            self._links.send(peer, _frame(column))
 
     def _step(self, event: Event) -> None:
         """Feed one event; one that carrying out an action brings about waits until all actions are carried out."""
