@@ -312,6 +312,57 @@ def test_follow_calls_a_duty_that_was_never_done_violated(write: Write, end: str
     assert custodes("stl", "monitor", rules, data, "--end", end).code == 1
 
 
+NESTED = (
+    "always (x - y > 0 -> eventually y)",
+    "always eventually x",
+    "always (x -> eventually (y and eventually x))",
+    "always eventually y and eventually always x",
+    "always[0,9000000] x",
+    "always (rate(x, 9000000) < 0.9)",
+    "at least 3 of 9000000 (x)",
+    "eventually true",
+)
+
+
+@pytest.mark.parametrize("end", ["truncate", "hold", "pessimistic", "interval"])
+def test_follow_decides_what_the_whole_decides(write: Write, end: str) -> None:
+    specs = "".join(f'[[spec]]\nname = "{at}"\nformula = "{text}"\n' for at, text in enumerate(NESTED))
+    rules, data = write("r.toml", specs), write("t.csv", "x,y\n1,0\n1,0\n0,1\n0,0\n")
+    whole = custodes("stl", "monitor", rules, data, "--end", end, "--json")
+    done = custodes("stl", "monitor", rules, data, "--end", end, "--follow")
+    assert (done.code, done.err) == (whole.code, "")
+    final = {line["spec"]: line for line in lines_of(done) if "final" in line}
+    for name, spec in json.loads(whole.out)["specs"].items():
+        assert final[name]["satisfied"] == spec["satisfied"], name
+        assert final[name]["robustness"] == spec["robustness"][0], name
+        assert final[name]["broken_at"] == spec["broken_at"], name
+        assert "open" not in final[name]
+
+
+def test_follow_says_what_only_a_stored_trace_decides(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("custodes.cli.stl_kept.MOST", 2)
+    specs = "".join(f'[[spec]]\nname = "{at}"\nformula = "{text}"\n' for at, text in enumerate(NESTED[:4]))
+    rules, data = write("r.toml", specs), write("t.csv", "x,y\n1,0\n1,0\n0,1\n0,0\n")
+    done = custodes("stl", "monitor", rules, data, "--follow")
+    final = {line["spec"]: line for line in lines_of(done) if "final" in line}
+    assert [(line["satisfied"], line.get("open")) for line in final.values()] == [
+        (True, None),
+        (False, None),
+        (None, True),
+        (False, None),
+    ]
+    assert not any("broken_at" in line for line in final.values())
+    assert done.code == 1
+    assert done.err.splitlines() == [
+        "Note: 2 is open at the end of the stream, which is too long to keep; "
+        "`custodes stl monitor` on the stored trace decides it."
+    ]
+    assert custodes("stl", "monitor", rules, data, "--follow", "--spec", "2").code == 0
+    # a lower bound of the pessimistic value is not yet a violation
+    done = custodes("stl", "monitor", rules, data, "--follow", "--spec", "1", "--end", "pessimistic")
+    assert (done.code, lines_of(done)[-1]["open"]) == (0, True)
+
+
 def drain(lines: Iterable[str], into: Queue[str]) -> None:
     for line in lines:
         into.put(line)

@@ -9,9 +9,13 @@ from custodes.cli.output import print_line, print_table, say
 from custodes.stl.errors import StlError
 
 if TYPE_CHECKING:
+    import torch
+
     from custodes.cli.stl_load import Case
+    from custodes.stl.batched.result import Robustness
     from custodes.stl.explain import Explanation
-    from custodes.stl.policy import End
+    from custodes.stl.formula import Formula
+    from custodes.stl.policy import End, Nan
 
 
 def evaluate_case(case: Case, end: End) -> dict[str, dict[str, Any]]:
@@ -27,9 +31,6 @@ def evaluate_case(case: Case, end: End) -> dict[str, dict[str, Any]]:
     """
     import torch
 
-    from custodes.stl.batched import evaluate
-    from custodes.stl.explain import per_sample
-
     signals = {name: torch.from_numpy(values) for name, values in case.trace.signals.items()}
     if not signals:
         # Rules without signals still hold or not at every sample.
@@ -37,19 +38,14 @@ def evaluate_case(case: Case, end: End) -> dict[str, dict[str, Any]]:
     results = {}
     for spec in case.file.specs:
         formula = case.formulas[spec.name]
-        found = evaluate(formula, signals, end=end, nan=case.file.nan)
-        body = (
-            found
-            if per_sample(formula) is formula
-            else evaluate(per_sample(formula), signals, end=end, nan=case.file.nan)
-        )
+        found, body = evaluate_rule(formula, signals, end, case.file.nan)
         lower, upper = found.lower.tolist(), found.upper.tolist()
         highest = lower if end == "pessimistic" else upper
         result: dict[str, Any] = {
             "satisfied": True if lower[0] >= 0 else False if highest[0] < 0 else None,
             "robustness": found.value.tolist(),
             "first_violation": _first_below(highest),
-            "broken_at": _first_below((body.lower if end == "pessimistic" else body.upper).tolist()),
+            "broken_at": first_broken(body, end),
             "valid": found.valid.tolist(),
             "severity": spec.severity,
         }
@@ -59,8 +55,25 @@ def evaluate_case(case: Case, end: End) -> dict[str, dict[str, Any]]:
     return results
 
 
+def evaluate_rule(
+    formula: Formula, signals: Mapping[str, torch.Tensor], end: End, nan: Nan
+) -> tuple[Robustness, Robustness]:
+    """The robustness of a rule, and of what it asks of each sample: of what stands under an outermost always."""
+    from custodes.stl.batched import evaluate
+    from custodes.stl.explain import per_sample
+
+    body = per_sample(formula)
+    found = evaluate(formula, signals, end=end, nan=nan)
+    return found, found if body is formula else evaluate(body, signals, end=end, nan=nan)
+
+
 def _first_below(values: list[float]) -> int | None:
     return next((index for index, value in enumerate(values) if value < 0), None)
+
+
+def first_broken(body: Robustness, end: End) -> int | None:
+    """The first sample at which what a rule asks of each sample is violated."""
+    return _first_below((body.lower if end == "pessimistic" else body.upper).tolist())
 
 
 def note_short_traces(case: Case, end: End) -> None:

@@ -102,7 +102,8 @@ def _fold(builder: Builder, which: Extremum, value: Value, bounds: f.Bounds) -> 
     last = None if bounds.upper is None else bounds.upper.amount
     seen = builder.parts.edge(value, NEUTRAL[which])
     inner = builder.parts.unsettled(seen.slot)
-    rest, numbers = 0.0, ()
+    rest = 0.0
+    numbers: tuple[int, ...] = ()
     if inner >= 0:
         waiting = builder.parts.steps[inner]
         rest = -NEUTRAL[waiting.which] if waiting.weak else NEUTRAL[waiting.which]

@@ -61,6 +61,8 @@ class SingleMonitor:
         self._fleet = Monitor(formula, streams=1, nan=nan)
         plan = compile_formula(formula)
         self.formula, self.nan, self.delay, self.signals = formula, nan, plan.root.delay, plan.signals
+        self.reach = plan.reach
+        """So many samples `finish` may feed: what it costs."""
         self._mask = nan == "mask"
         code, names = _source(plan, 2 if plan.pairs or self._mask else 1)
         space = names | {"refuse": self._refuse, "missing": self._missing}

@@ -54,8 +54,10 @@ def _fold(writer: Writer, anchor: Fold, lines: list[str], number: int) -> None:
     end = "" if anchor.last is None else f" <= {delay + anchor.last}"
     if anchor.inner >= 0:
         low, high = (writer.read(anchor.inner, lane) for lane in "lu")
-        for slot in anchor.numbers:
-            lines.append(f"if {writer.read(slot, 'l')} != {writer.read(slot, 'u')}: {dull}l = {dull}u = 1.0")
+        lines += [
+            f"if {writer.read(slot, 'l')} != {writer.read(slot, 'u')}: {dull}l = {dull}u = 1.0"
+            for slot in anchor.numbers
+        ]
         lines += [
             f"if {dull}l == 0.0:",
             f" a = {held}l; b = {held}u",
