@@ -195,7 +195,7 @@ REFUSED = [
     ("x > 1 y > 1", 7, "put an operator such as and, or, ->"),
     ("x > 1 AND y", 7, "write and"),
     ("alwys[0,5](x)", 1, "there is no operator or function alwys; did you mean always"),
-    ("sqrt(x) > 1", 1, "there are abs, always"),
+    ("foo(x) > 1", 1, "there are abs, always"),
     ("x[0] > 1", 1, "there is no operator or function x"),
     ("always > 3", 1, 'always is an operator; write what it is about, or "always" in quotes'),
     ("x > inf", 5, "inf is no number here"),
@@ -218,6 +218,13 @@ REFUSED = [
     ("F[] x", 3, "a count of samples or a length of time"),
     ("F[0 5] x", 5, r"write the window as \[0,5\]"),
     ("F[0,5) x", 6, r"windows are closed; write \]"),
+    ("F[0,inf) x", 8, r"windows are closed; write \[0,inf\]"),
+    ("F[2s,inf) x", 9, r"write \[2s,inf\]"),
+    ("F[0,5ps] x", 6, "unknown unit ps; a nanosecond is the shortest unit"),
+    ("sqrt(x) > 1", 1, "no function sqrt; compute it into a column of the trace"),
+    ("G (pow(x, 2) > 1)", 4, "no function pow; compute it into a column"),
+    ("x > 0 or TRUE", 10, "TRUE is no truth value; write true"),
+    ("False", 1, "False is no truth value; write false"),
     ("F[inf,inf] x", 3, "inf only ends a window"),
     ("F[0,bound] x", 5, "unknown parameter bound in a bound; declare it"),
     ("F[0,wiat] x", 5, "did you mean wait"),
@@ -321,3 +328,13 @@ def test_a_long_flat_formula_is_read_in_linear_time() -> None:
     clauses = " and ".join(f"(G[0,50]((x{i} < 0.5) -> F[0,10](y{i} > 0.2)))" for i in range(64))
     text = f"({clauses}) or ({clauses}) or ({clauses})"
     assert len(list(f.walk(parse(text)))) == 3 * (64 * 9 + 63) + 2
+
+
+def test_other_spellings_of_the_truth_values_can_be_names_where_that_is_clear() -> None:
+    assert parse('"TRUE"') == f.Comparison(operator=">", left=f.Signal(name="TRUE"), right=f.Number(value=0.5))
+    assert parse("TRUE", known=["TRUE"]) == parse('"TRUE"')
+    assert parse(format_formula(parse('"TRUE"'))) == parse('"TRUE"')
+
+
+def test_functions_of_other_tools_are_names_where_they_are_not_called() -> None:
+    assert parse("log > 1") == f.Comparison(operator=">", left=f.Signal(name="log"), right=f.Number(value=1.0))

@@ -62,15 +62,18 @@ def _root(context: typer.Context) -> None:
 def check(spec: SpecArgument, names: NamesOption = None, as_json: JsonOption = False) -> None:
     """Read rules, and print how far each looks ahead and which signals it reads."""
     from custodes.cli.output import print_json, print_table
-    from custodes.cli.stl_load import load_rules, refusals
+    from custodes.cli.stl_load import counted, load_rules, refusals
+    from custodes.stl.facts import spec_facts
 
     with refusals():
-        rows = [_facts(each) for each in load_rules(spec, names).specs]
+        rows = [spec_facts(each) for each in load_rules(spec, names).specs]
     if as_json:
         print_json({"specs": rows})
         return
     shown = ((row["name"], row["severity"], row["formula"], ", ".join(row["signals"]), _reach(row)) for row in rows)
-    print_table(f"{spec}: {len(rows)} rules", ("rule", "severity", "formula", "signals", "ahead"), shown, names=4)
+    print_table(
+        f"{spec}: {counted(len(rows), 'rule')}", ("rule", "severity", "formula", "signals", "ahead"), shown, names=4
+    )
 
 
 @app.command("monitor")
@@ -148,7 +151,8 @@ def explain(
     for name, each in found.items():
         print_line(f"{name}: {each.to_text()}\n")
     if not found:
-        print_line(f"All {len(case.file.specs)} rules are satisfied.")
+        count = len(case.file.specs)
+        print_line(f"All {count} rules are satisfied." if count > 1 else f"{case.file.specs[0].name} is satisfied.")
     if plot is not None:
         print_line(f"Drawn to {plot}")
 
@@ -173,33 +177,6 @@ def bench(
 
 def _end(asked: EndPolicy | None, declared: End) -> End:
     return declared if asked is None else asked.value
-
-
-def _facts(spec: Any) -> dict[str, Any]:
-    """What a rule is, as `check` prints it."""
-    from custodes.stl.analysis import horizon, memory, signals
-    from custodes.stl.durations import in_samples
-    from custodes.stl.errors import StlError
-    from custodes.stl.printer import format_formula
-    from custodes.stl.rules.reach import seconds_ahead
-
-    try:
-        formula, known = in_samples(spec.formula, None), True
-    except StlError:
-        formula, known = spec.formula, False
-    reach = {"horizon": horizon(formula), "memory": memory(formula)} if known else {}
-    return {
-        "name": spec.name,
-        "formula": format_formula(formula),
-        "horizon": "inf" if known and reach["horizon"] is None else reach.get("horizon"),
-        "needs_period": not known,
-        "horizon_s": None if known else seconds_ahead(formula),
-        "memory": "inf" if known and reach["memory"] is None else reach.get("memory"),
-        "signals": list(signals(formula)),
-        "severity": spec.severity,
-        "tags": list(spec.tags),
-        "description": spec.description,
-    }
 
 
 def _reach(row: dict[str, Any]) -> str:

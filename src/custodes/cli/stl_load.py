@@ -108,6 +108,11 @@ def _check_known(trace: Trace, file: SpecFile, source: str) -> None:
             raise no_number(float(values[bad[0]]), f"{source}, column {name!r}, sample {bad[0]}")
 
 
+def counted(count: int, noun: str) -> str:
+    """A count with its noun."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def no_number(value: float, where: str) -> CustodesError:
     """What to raise for an infinite sample, or for a missing one where that is refused."""
     if math.isinf(value):

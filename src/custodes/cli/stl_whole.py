@@ -78,19 +78,21 @@ def first_broken(body: Robustness, end: End) -> int | None:
 
 def note_short_traces(case: Case, end: End) -> None:
     """Say, for people, that a trace ends before a rule's window does."""
+    from custodes.cli.stl_load import counted
     from custodes.stl.analysis import horizon
 
     for name, formula in case.formulas.items():
         ahead = horizon(formula)
         if ahead is not None and ahead >= case.trace.length:
             say(
-                f"Note: {name} looks {ahead} samples ahead and the trace has {case.trace.length}; "
+                f"Note: {name} looks {counted(ahead, 'sample')} ahead and the trace has {case.trace.length}; "
                 f"what lies beyond its end is read as --end {end}."
             )
 
 
 def show_results(case: Case, results: Mapping[str, Mapping[str, Any]], end: End) -> None:
     """Print a table, and two lines on every rule that is not satisfied."""
+    from custodes.cli.stl_load import counted
     from custodes.stl.explain.text import number
 
     rows = (
@@ -103,7 +105,7 @@ def show_results(case: Case, results: Mapping[str, Mapping[str, Any]], end: End)
         )
         for name, result in results.items()
     )
-    title = f"{case.trace.length:,} samples, end policy {end}:"
+    title = f"{counted(case.trace.length, 'sample')}, end policy {end}:"
     print_table(title, ("rule", "verdict", "severity", "robustness", "broken at sample"), rows, names=3)
     for name, result in results.items():
         if result["satisfied"] is not True:

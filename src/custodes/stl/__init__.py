@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from custodes.stl.batched import Robustness, evaluate, smooth_error
     from custodes.stl.errors import FormulaError, StlError
     from custodes.stl.explain import Explanation
+    from custodes.stl.facts import check_specs
     from custodes.stl.formula import Formula
     from custodes.stl.parser import parse
     from custodes.stl.policy import End, Nan
     from custodes.stl.printer import format_formula
     from custodes.stl.resample import Resampler, regular
     from custodes.stl.rules import library_names, load_library
-    from custodes.stl.specfile import Spec, SpecFile, check_specs, load_specs, parse_specs
+    from custodes.stl.specfile import Spec, SpecFile, load_specs, parse_specs
     from custodes.stl.streaming import Monitor, SingleMonitor, Verdict
 
 _HOME = {
@@ -29,13 +30,14 @@ _HOME = {
     "errors": ("FormulaError", "StlError"),
     # The function itself has the name of its package: custodes.stl.explain.explain.
     "explain": ("Explanation",),
+    "facts": ("check_specs",),
     "formula": ("Formula",),
     "parser": ("parse",),
     "policy": ("End", "Nan"),
     "printer": ("format_formula",),
     "resample": ("Resampler", "regular"),
     "rules": ("library_names", "load_library"),
-    "specfile": ("Spec", "SpecFile", "check_specs", "load_specs", "parse_specs"),
+    "specfile": ("Spec", "SpecFile", "load_specs", "parse_specs"),
     "streaming": ("Monitor", "SingleMonitor", "Verdict"),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}

@@ -40,7 +40,9 @@ def read_bounds(cursor: Cursor, parameters: Parameters) -> f.Bounds:
     elif not cursor.at_sign("]"):
         upper = read_duration(cursor, parameters)
     if cursor.at_sign(")"):
-        raise cursor.error("windows are closed", cursor.now.span, "write ] and the last sample that belongs to it")
+        last = "write ] and the last sample that belongs to it"
+        fix = last if upper is not None else f"write [{lower.amount}{lower.unit},inf]"
+        raise cursor.error("windows are closed", cursor.now.span, fix)
     closed = cursor.expect("]", opened=opened)
     _check_order(cursor, lower, upper, f.Span(start=opened.start, end=closed.end))
     return f.Bounds(lower=lower, upper=upper)
@@ -89,7 +91,10 @@ def read_duration(cursor: Cursor, parameters: Parameters, *, apart: bool = True)
     if after.kind != "name" or not (adjacent or (apart and after.text in f.UNITS)):
         return _exact(cursor, token.text, "", token.span)
     if after.text not in f.UNITS:
-        raise cursor.error(f"unknown unit {shown(after.text)}", after.span, f"write one of {', '.join(f.UNITS)}")
+        fix = f"write one of {', '.join(f.UNITS)}"
+        if after.text == "ps":
+            fix = "a nanosecond is the shortest unit: write a whole number of ns"
+        raise cursor.error(f"unknown unit {shown(after.text)}", after.span, fix)
     cursor.advance()
     return _exact(cursor, token.text, after.text, f.Span(start=token.start, end=after.end))
 

@@ -53,6 +53,34 @@ FOLDS: Final[dict[str, f.FoldKind]] = {"sum": "sum", "mean": "mean", "min": "min
 CALLS: Final = frozenset({"abs", "rise", "fall", *COUNTS, *FOLDS})
 """Words that are functions where a parenthesis follows, and names elsewhere."""
 
+NO_FUNCTIONS: Final = frozenset(
+    [
+        "sqrt",
+        "exp",
+        "pow",
+        "log",
+        "log2",
+        "log10",
+        "ln",
+        "sin",
+        "cos",
+        "tan",
+        "floor",
+        "ceil",
+        "round",
+        "sign",
+        "mod",
+        "cbrt",
+        "tanh",
+        "sigmoid",
+        "clip",
+        "clamp",
+    ]
+)
+"""Functions that other tools have and this language has not."""
+TRUTH_SPELLINGS: Final = {"TRUE": "true", "True": "true", "FALSE": "false", "False": "false"}
+"""Other spellings of the truth values, by the one that is read."""
+
 _COMPARISONS: Final[dict[str, f.ComparisonOperator]] = {
     **{"<": "<", "<=": "<=", ">": ">", ">=": ">=", "==": "==", "!=": "!="},
     **{"!==": "!="},
@@ -79,7 +107,7 @@ RESERVED: Final = frozenset(
 """Words that are never a bare name. A single letter is one where it can't be an operator."""
 
 WORDS: Final = frozenset(
-    word for word in (*RESERVED, *UNARY, *BINARY, *CALLS, "at", "least", "of") if word.isidentifier()
+    word for word in (*RESERVED, *UNARY, *BINARY, *CALLS, *TRUTH_SPELLINGS, "at", "least", "of") if word.isidentifier()
 )
 """Words that mean something somewhere: a signal of that name is printed in quotes."""
 

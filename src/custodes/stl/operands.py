@@ -144,7 +144,7 @@ class Builder:
         return self.cursor.error(
             f"the formula has more than {MAX_DEPTH} levels (each operator of a chain is one)",
             span,
-            "group a long chain, (a and b) and (c and d), or split it into several specs",
+            "split the rule into several [[spec]], or group a long chain: (a and b) and (c and d)",
         )
 
 

@@ -220,8 +220,15 @@ class _Parser:
             )
         if called:
             self.refuse_call(token)
+        if word in g.TRUTH_SPELLINGS and not self.is_known(word):
+            fix = f'write {g.TRUTH_SPELLINGS[word]}, or "{word}" in quotes if a signal is meant'
+            raise self.cursor.error(f"{word} is no truth value", token.span, fix)
         self.cursor.advance()
         return self.name(token)
+
+    def is_known(self, word: str) -> bool:
+        """Whether a name was declared, as a parameter, a formula or a signal."""
+        return word in self.parameters or word in self.formulas or (self.known is not None and word in self.known)
 
     def is_operator(self) -> bool:
         """Is the single letter that comes next an operator: does an operand or a window follow it?"""
@@ -317,6 +324,9 @@ class _Parser:
         return self.build.make(f.And, start, end, left=inner, right=before)
 
     def refuse_call(self, token: Token) -> NoReturn:
+        if token.text in g.NO_FUNCTIONS:
+            fix = f"compute it into a column of the trace, such as x_{token.text}, and name that in the rule"
+            raise self.cursor.error(f"there is no function {token.text}", token.span, fix)
         operators = (*(word for word in g.UNARY if len(word) > 1), *g.CALLS, "not")
         near = nearest(token.text, operators)
         fix = f"did you mean {near}?" if near else f"there are {', '.join(sorted(operators))}"

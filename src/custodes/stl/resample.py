@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from custodes.stl.durations import readable
 from custodes.stl.errors import StlError
 from custodes.stl.policy import SAMPLINGS, Sampling
 
@@ -106,11 +107,14 @@ def _refusal(sample: int, before: int, now: int, period: int, sampling: str, lim
     where = f"sample {sample}"
     if now <= before:
         what = "has the time of the sample before it" if now == before else "goes back in time"
-        return StlError(f"{what} ({now} ns after {before} ns)", where=where, fix="sort the trace, keep one per time")
+        return StlError(
+            f"{what} ({readable(now)} after {readable(before)})", where=where, fix="sort the trace, keep one per time"
+        )
     if sampling == "reject":
-        what = f"comes {now - before} ns after the one before it ({before} ns), not {period} ns"
+        since = f"{readable(now - before)} after the one before it ({readable(before)})"
+        what = f"comes {since}, not {readable(period)}"
         return StlError(what, where=where, fix="declare sampling = samples, hold or linear")
-    what = f"lies {(now - before) // period} periods after the one before it ({before} ns), more than {limit}"
+    what = f"lies {(now - before) // period} periods after the one before it ({readable(before)}), more than {limit}"
     return StlError(what, where=where, fix="split the trace there, or raise the limit")
 
 

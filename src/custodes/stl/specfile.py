@@ -16,17 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from custodes.stl import formula as f
-from custodes.stl.analysis import horizon, in_samples, signals
+from custodes.stl.analysis import in_samples
 from custodes.stl.durations import DurationError, exact_duration, nanoseconds
 from custodes.stl.errors import StlError
 from custodes.stl.grammar import PLAIN_NAME, WORDS
 from custodes.stl.parser import parse
 from custodes.stl.policy import End, Nan, Sampling
-from custodes.stl.printer import format_formula
 from custodes.stl.specraw import RawFile, RawSpec, Severity, read_raw, read_signal, read_spec
 from custodes.stl.tokens import shown, tokenize
 
-__all__ = ["Severity", "SignalInfo", "Spec", "SpecFile", "check_specs", "load_specs", "parse_specs"]
+__all__ = ["Severity", "SignalInfo", "Spec", "SpecFile", "load_specs", "parse_specs"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,30 +126,6 @@ def parse_specs(text: str, source: str = "specs") -> SpecFile:
         signals=infos,
         parameters=parameters,
     )
-
-
-def check_specs(path: str | Path) -> list[dict[str, Any]]:
-    """What a file's rules are, for the command that checks them.
-
-    Returns:
-        Per rule: name, formula (canonical), horizon (samples; None when unbounded, or when the bounds have units and
-        the file states no period: then needs_period is true), needs_period, signals, description, severity.
-
-    Raises:
-        StlError: Anything in the file is wrong.
-    """
-    return [
-        {
-            "name": spec.name,
-            "formula": format_formula(spec.formula),
-            "horizon": None if _has_units(spec.formula) else horizon(spec.formula),
-            "needs_period": _has_units(spec.formula),
-            "signals": list(signals(spec.formula)),
-            "description": spec.description,
-            "severity": spec.severity,
-        }
-        for spec in load_specs(path).specs
-    ]
 
 
 def _toml(text: str, source: str) -> dict[str, Any]:
@@ -280,11 +255,3 @@ def _spec(
         tags=tuple(raw.tags),
         target=raw.target,
     )
-
-
-def _has_units(formula: f.Formula) -> bool:
-    try:
-        in_samples(formula, None)
-    except StlError:
-        return True
-    return False

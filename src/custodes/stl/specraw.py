@@ -20,6 +20,38 @@ _CHOICES: Final = {
     name: f"write one of {', '.join(get_args(choice))}"
     for name, choice in {"severity": Severity, "sampling": Sampling, "end": End, "nan": Nan}.items()
 }
+_EXAMPLES: Final = {
+    "spec": "[[spec]] with a name and a formula below it",
+    "name": 'name = "contained in time"',
+    "formula": 'formula = "always (load < 0.9)"',
+    "description": 'description = "what it asks for"',
+    "severity": 'severity = "warning"',
+    "tags": 'tags = ["hard"]',
+    "target": "target = 0.05, a share from 0 to 1",
+    "period": 'period = "1s"',
+    "time_unit": 'time_unit = "s"',
+    "sampling": 'sampling = "reject"',
+    "end": 'end = "truncate"',
+    "nan": 'nan = "reject"',
+    "parameters": "[parameters] with lines such as limit = 0.9",
+    "formulas": '[formulas] with lines such as busy = "load > 0.9"',
+    "signals": '[signals.NAME] with unit = "s" below it',
+    "unit": 'unit = "s"',
+}
+"""What to write, by key."""
+_SORTS: Final = {
+    "str": "a text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a table",
+    "datetime": "a date",
+    "date": "a date",
+    "time": "a time of day",
+}
+"""Sorts of values of TOML in words."""
+_TYPES: Final = re.compile(r"^Expected `(\w+)(?: \| null)?`, got `(\w+)`")
 _PLACE: Final = re.compile(r" - at `(?:key in )?\$(.*)`$")
 
 
@@ -106,6 +138,14 @@ def _convert(table: object, kind: type[_Struct], where: str) -> _Struct:
         what = (
             what.replace("Object missing required field", "it lacks the key").replace("`", "'").replace(" | null", "")
         )
+        types = _TYPES.match(message)
+        if types is not None:
+            wanted, found = (_SORTS.get(sort, sort) for sort in types.groups())
+            what = f"it is {found}, not {wanted}"
         known = f"keys are {', '.join(kind.__struct_fields__)}"
-        fix = known if key == "" else _CHOICES.get(key, "correct its value")
+        if types is not None and key == "":
+            known = f"write a table, {known}"
+        example = _EXAMPLES.get(key.partition("[")[0])
+        advice = "correct its value" if example is None else f"write {example}"
+        fix = known if key == "" else _CHOICES.get(key, advice)
         raise StlError(what, where=f"{where}, {key}" if key else where, fix=fix) from None
