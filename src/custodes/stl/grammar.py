@@ -53,30 +53,10 @@ FOLDS: Final[dict[str, f.FoldKind]] = {"sum": "sum", "mean": "mean", "min": "min
 CALLS: Final = frozenset({"abs", "rise", "fall", *COUNTS, *FOLDS})
 """Words that are functions where a parenthesis follows, and names elsewhere."""
 
-NO_FUNCTIONS: Final = frozenset(
-    [
-        "sqrt",
-        "exp",
-        "pow",
-        "log",
-        "log2",
-        "log10",
-        "ln",
-        "sin",
-        "cos",
-        "tan",
-        "floor",
-        "ceil",
-        "round",
-        "sign",
-        "mod",
-        "cbrt",
-        "tanh",
-        "sigmoid",
-        "clip",
-        "clamp",
-    ]
-)
+NO_FUNCTIONS: Final = frozenset({
+    "sqrt", "cbrt", "exp", "pow", "log", "log2", "log10", "ln", "sin", "cos", "tan", "tanh", "floor", "ceil", "round",
+    "sign", "mod", "sigmoid", "clip", "clamp",
+})  # fmt: skip
 """Functions that other tools have and this language has not."""
 TRUTH_SPELLINGS: Final = {"TRUE": "true", "True": "true", "FALSE": "false", "False": "false"}
 """Other spellings of the truth values, by the one that is read."""

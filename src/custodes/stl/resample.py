@@ -115,7 +115,7 @@ def _refusal(sample: int, before: int, now: int, period: int, sampling: str, lim
         what = f"comes {since}, not {readable(period)}"
         return StlError(what, where=where, fix="declare sampling = samples, hold or linear")
     what = f"lies {(now - before) // period} periods after the one before it ({readable(before)}), more than {limit}"
-    return StlError(what, where=where, fix="split the trace there, or raise the limit")
+    return StlError(what, where=where, fix="split the trace there")
 
 
 @final
