@@ -55,6 +55,10 @@ from custodes.bft.statements import block_id
 from custodes.bft.team import Team
 from custodes.bft.verify import Verifier
 
+JOURNAL_SECONDS: Final = 0.05
+"""How long applied blocks may wait for the journal's disk: one wait serves all of them."""
+JOURNAL_BLOCKS: Final = 128
+"""How many blocks may wait for it; the log keeps twice as many."""
 REFUSED_LIMIT: Final = 1_000
 """Messages of one peer that no honest replica sends, before its connection is cut."""
 
@@ -105,7 +109,7 @@ class Node:
         settings: Where and how.
         signer: Its key; handed to `SafetyRules` and kept nowhere else.
         pins: Transport certificates of the team.
-        on_decided: Called for every committed block, in order, when it is durable.
+        on_decided: Called for every committed block, in order; a quorum's logs hold it durably by then.
         on_failure: Called once when it cannot go on; it signs and sends nothing from then on.
         capture: Called with every frame that arrives, sender first; for tests that check all traffic.
 
@@ -153,7 +157,7 @@ class Node:
         self.metrics.conflict.set_function(lambda: self._replica.conflict)
         self._timers: dict[Timer, asyncio.TimerHandle] = {}
         self._events: deque[Event] = deque()
-        self._unsaid: deque[Decided] = deque()
+        self._unsynced: deque[Root] = deque()
         self._refused = [0] * team.n
         self._running = False
 
@@ -185,7 +189,7 @@ class Node:
         self._step(Start(applied=self._journal.last))
 
     async def stop(self) -> None:
-        """Leave in an orderly way: nothing more is signed, files are durable and closed, what is durable is told.
+        """Leave in an orderly way: nothing more is signed, files are durable and closed.
 
         Raises:
             BftError: The files could not be made durable.
@@ -198,7 +202,6 @@ class Node:
             self._disk.close()
         try:
             self._journal.close()
-            self._tell(self._journal.synced)
         finally:
             self._log.close()
 
@@ -305,38 +308,52 @@ class Node:
         self._step(TimerFired(kind=kind, view=view))
 
     def _deliver(self, action: Deliver) -> None:
-        """Apply a block; it is told, and the log need not keep it any more, when it is durable in the journal."""
+        """Apply a block and tell it; the log need not keep it any more when it is durable in the journal.
+
+        It is durable already when it is told: a quorum voted for its child, and each of them has written both to its
+        log and waited for the disk before. After a loss of power everywhere it is committed again from there.
+        """
         block = action.block
         root = Root(block=block_id(self._team, block), height=block.height, view=block.view)
         certificate = make_certificate(self._team, (block, *action.descendants), action.qc)
         self._journal.append(Entry(root=root, block=block, certificate=certificate), self._applied.dump)
         ballots = decode_payload(block.payload, self._team.n)
         self._applied.apply(ballots)
-        self._unsaid.append(Decided(root=root, ballots=ballots))
-        if self._settings.durable:
+        self._tell(Decided(root=root, ballots=ballots))
+        if not self._settings.durable:
+            self._safety.committed(root.height, root.block)
+            return
+        self._unsynced.append(root)
+        if len(self._unsynced) == 1:
+            self._loop.call_later(JOURNAL_SECONDS, self._sync_journal)
+        elif len(self._unsynced) >= JOURNAL_BLOCKS:
+            self._durable(self._journal.sync())
+
+    def _sync_journal(self) -> None:
+        if self._running:
             self._disk.request(self._journal.sync, self._durable)
-        else:
-            self._tell(root.height)
 
     def _durable(self, height: int) -> None:
-        """The disk holds all blocks up to a height."""
+        """The journal's disk holds all blocks up to a height."""
+        last = None
+        while self._unsynced and self._unsynced[0].height <= height:
+            last = self._unsynced.popleft()
+        if last is None or not self._running:
+            return
         try:
-            self._tell(height)
+            self._safety.committed(last.height, last.block)
         except Exception as error:
             self._fail(error)
+        if self._unsynced:
+            self._loop.call_later(JOURNAL_SECONDS, self._sync_journal)
 
-    def _tell(self, height: int) -> None:
-        """Tell what is durable now."""
-        while self._unsaid and self._unsaid[0].root.height <= height:
-            decided = self._unsaid.popleft()
-            if self._running:
-                self._safety.committed(decided.root.height, decided.root.block)
-            metrics = self.metrics
-            metrics.blocks.inc()
-            metrics.decisions.inc(sum(len(ballot.items) for ballot in decided.ballots))
-            metrics.view.set(decided.root.view)
-            metrics.height.set(decided.root.height)
-            self._on_decided(decided)
+    def _tell(self, decided: Decided) -> None:
+        metrics = self.metrics
+        metrics.blocks.inc()
+        metrics.decisions.inc(sum(len(ballot.items) for ballot in decided.ballots))
+        metrics.view.set(decided.root.view)
+        metrics.height.set(decided.root.height)
+        self._on_decided(decided)
 
     def _lookup(self, block: bytes) -> Block | None:
         try:
