@@ -17,7 +17,9 @@ Nan: TypeAlias = Literal["reject", "mask"]
 """What a NaN in a signal means (an infinite sample is always refused).
 
 reject: the trace is refused, by signal, trace and sample.
-mask: the signal is unknown there, and so is a computed term that is not finite (x / 0); robustness becomes a pair.
+mask: the signal is unknown there, and robustness becomes a pair.
+
+A computed term that is not finite although its signals are (x / 0, an overflow) is unknown under either.
 """
 
 Sampling: TypeAlias = Literal["reject", "samples", "hold", "linear"]
