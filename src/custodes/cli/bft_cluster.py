@@ -46,7 +46,7 @@ def run(
     keep: Annotated[
         int, typer.Option("--keep", metavar="MIB", help="Applied blocks that are kept, MiB.", min=128)
     ] = 1024,
-    deferred: Annotated[bool, typer.Option("--deferred/--no-deferred", hidden=True)] = True,
+    deferred: Annotated[bool, typer.Option("--deferred/--no-deferred", hidden=True)] = False,
 ) -> None:
     """Run one replica: votes as JSON lines on standard input, decisions as JSON lines on standard output."""
     from custodes.bft.cluster.process import ProcessSettings, run_process

@@ -60,7 +60,7 @@ class ProcessSettings:
     """What is told of decisions: all of them, a digest per batch, or times and latencies at the end."""
     keep_bytes: int = KEEP_BYTES
     """See `NodeSettings`."""
-    deferred: bool = True
+    deferred: bool = False
     """Wait for the disk beside the protocol's work; False waits in it."""
     capture: Path | None = None
     """File for every frame that arrives, to check all traffic; None for none."""
