@@ -9,7 +9,8 @@ import pytest
 import torch
 from hypothesis import settings
 
-settings.register_profile("ci", derandomize=True)  # CI must not flicker; people find new examples.
+# CI must not flicker, neither by new examples (people find those) nor by a machine that is slow for a moment.
+settings.register_profile("ci", derandomize=True, deadline=None)
 if os.environ.get("CI"):
     settings.load_profile("ci")
 torch.set_num_threads(1)  # Networks of tests are small: more threads only wait for each other.

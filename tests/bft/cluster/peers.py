@@ -73,7 +73,7 @@ def as_stranger(folder: Path) -> ssl.SSLContext:
     return client_context(certificate, key)
 
 
-async def until(holds: Callable[[], object], seconds: float = 10.0) -> None:
+async def until(holds: Callable[[], object], seconds: float = 120.0) -> None:
     """Wait for something to hold."""
     end = time.monotonic() + seconds
     while not holds():

@@ -40,7 +40,7 @@ async def call(peer: Peer, context: ssl.SSLContext | None) -> tuple[asyncio.Stre
 async def hung_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
     """Whether the other end closes within seconds."""
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(120):
             closed = await reader.read() == b""
     except OSError:
         closed = True

@@ -30,7 +30,7 @@ QUICK = ("--output", "digests", "--timeout", "0.5")
 
 def program(*args: object, stdin: str | None = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "custodes", *map(str, args)], input=stdin, capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "custodes", *map(str, args)], input=stdin, capture_output=True, text=True, timeout=300
     )
 
 
@@ -38,7 +38,7 @@ def told(replica: Replica, key: str = "digest") -> dict[int, Any]:
     return {row["batch"]: row[key] for row in replica.rows if key in row}
 
 
-def wait_until_told(replica: Replica, batch: int, seconds: float = 40.0) -> None:
+def wait_until_told(replica: Replica, batch: int, seconds: float = 240.0) -> None:
     end = time.monotonic() + seconds
     while max(told(replica), default=-1) < batch:
         assert replica.process.poll() is None, replica.last_words()
@@ -227,13 +227,13 @@ def test_standard_input_and_output_may_be_closed(options: list[object]) -> None:
     assert process.stdout is not None
     assert b"ready" in process.stdout.readline()
     process.send_signal(signal.SIGTERM)
-    out, errors = process.communicate(timeout=20)
+    out, errors = process.communicate(timeout=120)
     assert (process.returncode, errors) == (0, b"")
     assert b"stopped" in out
     reader, writer = os.pipe()
     os.close(reader)
     try:
-        closed = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=writer, stderr=subprocess.PIPE, timeout=20)
+        closed = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=writer, stderr=subprocess.PIPE, timeout=120)
     finally:
         os.close(writer)
     assert closed.stderr == b""

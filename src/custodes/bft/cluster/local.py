@@ -22,9 +22,9 @@ from custodes.bft.errors import BftError
 from custodes.bft.keys import TEAM_FILE
 from custodes.bft.teamfile import load_team_file
 
-READY_SECONDS: Final = 60.0
+READY_SECONDS: Final = 180.0
 """How long a replica may take to start."""
-STOP_SECONDS: Final = 20.0
+STOP_SECONDS: Final = 60.0
 """How long a replica may take to end."""
 
 
