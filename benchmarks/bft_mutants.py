@@ -1,6 +1,6 @@
 """Every seeded defect of the agreement protocol, and which scenario finds it.
 
-`python -m benchmarks.bft_mutants [--json]` exits 1 when one survives. The same table stands in docs/bft-simulation.md.
+`python -m benchmarks.bft_mutants [--json]` exits 1 when one survives. The same table stands in docs/bft.md.
 """
 
 from __future__ import annotations
