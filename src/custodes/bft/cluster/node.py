@@ -10,15 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, final
 
-from custodes.bft.ballots import Ballot, decode_payload
-from custodes.bft.certificates import make_certificate
+from custodes.bft.ballots import decode_payload
 from custodes.bft.cluster.applied import Applied
+from custodes.bft.cluster.delivery import Decided, Delivery
 from custodes.bft.cluster.disk import Disk
 from custodes.bft.cluster.journal import KEEP_BYTES, Journal
 from custodes.bft.cluster.link import HEADER
 from custodes.bft.cluster.links import Address, Links
 from custodes.bft.cluster.metrics import Metrics
-from custodes.bft.cluster.records import Entry
 from custodes.bft.cluster.tls import Pins
 from custodes.bft.containment import ContainmentLedger, TimeToLive
 from custodes.bft.core.config import ReplicaConfig
@@ -31,7 +30,6 @@ from custodes.bft.core.events import (
     Received,
     Refused,
     Report,
-    Root,
     Send,
     SetTimer,
     Start,
@@ -51,14 +49,9 @@ from custodes.bft.safety import SafetyRules
 from custodes.bft.safety.filelog import FileLog
 from custodes.bft.safety.files import write_aside
 from custodes.bft.safety.mark import owner_of
-from custodes.bft.statements import block_id
 from custodes.bft.team import Team
 from custodes.bft.verify import Verifier
 
-JOURNAL_SECONDS: Final = 0.05
-"""How long applied blocks may wait for the journal's disk: one wait serves all of them."""
-JOURNAL_BLOCKS: Final = 128
-"""How many blocks may wait for it; the log keeps twice as many."""
 REFUSED_LIMIT: Final = 1_000
 """Messages of one peer that no honest replica sends, before its connection is cut."""
 
@@ -88,17 +81,6 @@ class NodeSettings:
     """Bytes of applied blocks that are kept for peers that lag and for certificates."""
     lives: TimeToLive = field(default_factory=TimeToLive)
     """How long containments last."""
-
-
-@final
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Decided:
-    """A committed block, as told to whoever listens; as durable as the replica was asked to be."""
-
-    root: Root
-    """Height, view and id."""
-    ballots: tuple[Ballot, ...]
-    """What it decides; empty for an empty block."""
 
 
 @final
@@ -155,9 +137,17 @@ class Node:
         )
         self.metrics.peers.set_function(lambda: self._links.connected)
         self.metrics.conflict.set_function(lambda: self._replica.conflict)
+        self._delivery = Delivery(
+            team=team,
+            safety=self._safety,
+            journal=self._journal,
+            applied=self._applied,
+            durable=settings.durable,
+            tell=self._tell,
+            failed=self._fail,
+        )
         self._timers: dict[Timer, asyncio.TimerHandle] = {}
         self._events: deque[Event] = deque()
-        self._unsynced: deque[Root] = deque()
         self._refused = [0] * team.n
         self._running = False
 
@@ -184,6 +174,7 @@ class Node:
         """
         self._loop = asyncio.get_running_loop()
         self._disk = Disk(self._loop, self._fail)
+        self._delivery.start(self._loop, self._disk)
         await self._links.start()
         self._running = True
         self._step(Start(applied=self._journal.last))
@@ -201,6 +192,7 @@ class Node:
         if hasattr(self, "_disk"):
             self._disk.close()
         try:
+            self._delivery.end()
             self._journal.close()
         finally:
             self._log.close()
@@ -210,8 +202,8 @@ class Node:
         self._journal.drop()
         self._log.drop()
 
-    def submit(self, votes: BatchVotes) -> None:
-        """Hand in this agent's votes on a batch."""
+    def submit(self, votes: tuple[BatchVotes, ...]) -> None:
+        """Hand in this agent's votes on some batches, ascending; they wait for the disk together."""
         self._step(Submit(work=votes))
 
     def _make(self, signer: Ed25519Signer) -> None:
@@ -266,6 +258,7 @@ class Node:
             while self._events and self._running:
                 for action in self._replica.step(self._events[0], self._loop.time()):
                     self._carry_out(action)
+                self._delivery.soon()
                 self._events.popleft()
         except Exception as error:
             # Whatever it is, the state in memory cannot be trusted any more; that in the files can.
@@ -274,6 +267,7 @@ class Node:
     def _fail(self, error: Exception) -> None:
         if self._running:
             self._running = False
+            self._delivery.drop()
             self._events.clear()
             self._on_failure(error)
 
@@ -289,7 +283,7 @@ class Node:
                     running.cancel()
                 self._timers[kind] = self._loop.call_later(delay, self._fire, kind, view)
             case Deliver():
-                self._deliver(action)
+                self._delivery.add(action)
             case Sync():
                 self._disk.request(self._sync, self._synced)
             case Report(proof=proof):
@@ -306,46 +300,6 @@ class Node:
 
     def _fire(self, kind: Timer, view: int) -> None:
         self._step(TimerFired(kind=kind, view=view))
-
-    def _deliver(self, action: Deliver) -> None:
-        """Apply a block and tell it; the log need not keep it any more when it is durable in the journal.
-
-        It is durable already when it is told: a quorum voted for its child, and each of them has written both to its
-        log and waited for the disk before. After a loss of power everywhere it is committed again from there.
-        """
-        block = action.block
-        root = Root(block=block_id(self._team, block), height=block.height, view=block.view)
-        certificate = make_certificate(self._team, (block, *action.descendants), action.qc)
-        self._journal.append(Entry(root=root, block=block, certificate=certificate), self._applied.dump)
-        ballots = decode_payload(block.payload, self._team.n)
-        self._applied.apply(ballots)
-        self._tell(Decided(root=root, ballots=ballots))
-        if not self._settings.durable:
-            self._safety.committed(root.height, root.block)
-            return
-        self._unsynced.append(root)
-        if len(self._unsynced) == 1:
-            self._loop.call_later(JOURNAL_SECONDS, self._sync_journal)
-        elif len(self._unsynced) >= JOURNAL_BLOCKS:
-            self._durable(self._journal.sync())
-
-    def _sync_journal(self) -> None:
-        if self._running:
-            self._disk.request(self._journal.sync, self._durable)
-
-    def _durable(self, height: int) -> None:
-        """The journal's disk holds all blocks up to a height."""
-        last = None
-        while self._unsynced and self._unsynced[0].height <= height:
-            last = self._unsynced.popleft()
-        if last is None or not self._running:
-            return
-        try:
-            self._safety.committed(last.height, last.block)
-        except Exception as error:
-            self._fail(error)
-        if self._unsynced:
-            self._loop.call_later(JOURNAL_SECONDS, self._sync_journal)
 
     def _tell(self, decided: Decided) -> None:
         metrics = self.metrics

@@ -13,18 +13,23 @@ import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal, final
+from typing import IO, Any, Final, Literal, final
 
+from custodes.bft.cluster.delivery import Decided
 from custodes.bft.cluster.journal import KEEP_BYTES
 from custodes.bft.cluster.link import HEADER
-from custodes.bft.cluster.node import Decided, Node, NodeSettings
+from custodes.bft.cluster.node import Node, NodeSettings
 from custodes.bft.cluster.setup import load_credentials
 from custodes.bft.cluster.sources import Lines, Source, Synthetic
 from custodes.bft.cluster.stdin import standard_input
 from custodes.bft.core.config import ReplicaConfig
-from custodes.bft.core.duty import DutyConfig
+from custodes.bft.core.duty import BatchVotes, DutyConfig
 from custodes.bft.errors import BftError
 from custodes.bft.keys import key_name, load_signer
+
+HAND_IN_SHARE: Final = 2
+"""Votes are handed in when this share (one of two) of the batches that may be in flight is free: one wait for the disk
+serves them all. There is always a decision to come that asks again while fewer are free."""
 
 
 @final
@@ -209,16 +214,20 @@ class _Agent:
         )
 
     def _hand_in(self) -> None:
-        """Hand in the next batches, as far as there are votes and room."""
-        node = self.node
+        """Hand in the next batches, as far as there are votes and room, and several at once when many are in flight."""
+        node, window = self.node, self._settings.window
         self._following = max(self._following, node.next_batch)
-        while self._following < node.next_batch + self._settings.window:
-            votes = self._source.take(self._following)
-            if votes is None:
-                return
-            self._handed_in[votes.batch] = time.monotonic()
+        room = node.next_batch + window - self._following
+        if room < window // HAND_IN_SHARE:
+            return
+        now = time.monotonic()
+        taken: list[BatchVotes] = []
+        while len(taken) < room and (votes := self._source.take(self._following)) is not None:
+            self._handed_in[votes.batch] = now
             self._following += 1
-            node.submit(votes)
+            taken.append(votes)
+        if taken:
+            node.submit(tuple(taken))
 
     def _decided(self, told: Decided) -> None:
         """Print what was decided; after its line a decision is acknowledged."""

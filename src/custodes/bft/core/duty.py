@@ -158,18 +158,14 @@ class InclusionDuty(Application):
         return []
 
     def submit(self, work: object, now: float) -> list[Action]:
-        """Takes a `BatchVotes` and asks for the signature of the column; `turned_down` says why if it does not."""
-        self.turned_down = "not votes on a batch" if not isinstance(work, BatchVotes) else _misfit(work, self._team.n)
-        if self.turned_down is not None or not isinstance(work, BatchVotes):
-            return []
-        if not self._next <= work.batch < self._next + self._config.window:
-            self.turned_down = "batch is decided already or too far ahead"
-            return []
-        digest = items_digest(work.batch, work.items)
-        self._items.setdefault(work.batch, (work.items, digest))
-        self.turned_down = self._desk.column(
-            batch=work.batch, items_digest=digest, severities=work.severities, scores=work.scores, model=work.model
-        )
+        """Takes a `BatchVotes`, or a tuple of them, and asks for the signatures of the columns, which wait for the disk
+        together; `turned_down` says why one was not taken, the last one if there are several.
+        """
+        self.turned_down = None
+        for votes in work if isinstance(work, tuple) else (work,):
+            reason = self._take(votes)
+            if reason is not None:
+                self.turned_down = reason
         return []
 
     def signed(self, column: Column, now: float) -> list[Action]:
@@ -262,6 +258,21 @@ class InclusionDuty(Application):
     def lookup(self, block: bytes) -> Block | None:
         """See `Application.lookup`."""
         return None if self._lookup is None else self._lookup(block)
+
+    def _take(self, votes: object) -> str | None:
+        """Asks for the signature of one column; returns why it does not."""
+        if not isinstance(votes, BatchVotes):
+            return "not votes on a batch"
+        reason = _misfit(votes, self._team.n)
+        if reason is not None:
+            return reason
+        if not self._next <= votes.batch < self._next + self._config.window:
+            return "batch is decided already or too far ahead"
+        digest = items_digest(votes.batch, votes.items)
+        self._items.setdefault(votes.batch, (votes.items, digest))
+        return self._desk.column(
+            batch=votes.batch, items_digest=digest, severities=votes.severities, scores=votes.scores, model=votes.model
+        )
 
     def _after(self, chain: Sequence[Block]) -> int:
         return self._next + sum(block.payload[0] for block in chain if block.payload)
