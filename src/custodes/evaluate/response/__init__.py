@@ -1,0 +1,1 @@
+"""How well a policy's decisions stop recorded attacks without stopping work (docs/response.md)."""
