@@ -98,17 +98,9 @@ class ContainmentLedger:
         Returns:
             The entity's containment after it, None where it is free.
         """
-        self._advance(time)
-        held = self._contained.get(entity)
-        if decision < QUARANTINE or (held is not None and held.level > decision):
-            return held
-        since = held.since if held is not None and held.level == decision else self._now
-        until = self._now + self._lives.of(decision)
-        held = Containment(level=decision, since=since, until=until)
-        self._contained[entity] = held
-        heapq.heappush(self._ends, (until, entity))
+        self._apply(entity, decision, time)
         self._compact()
-        return held
+        return self._contained.get(entity)
 
     def apply_batch(self, entities: Sequence[int], decisions: Sequence[int], times: Sequence[int]) -> None:
         """Apply a ballot's decisions in their order; only those that contain cost anything.
@@ -123,10 +115,11 @@ class ContainmentLedger:
         """
         for entity, decision, time in list(zip(entities, decisions, times, strict=True)):
             if decision >= QUARANTINE:
-                self.apply(int(entity), int(decision), int(time))
-            else:
-                self._now = max(self._now, int(time))
+                self._apply(int(entity), int(decision), int(time))
+            elif time > self._now:
+                self._now = int(time)
         self._advance(self._now)
+        self._compact()
 
     def restore(self, now: int, contained: Mapping[int, Containment]) -> None:
         """Go on from what another ledger with the same times to live had come to.
@@ -145,9 +138,20 @@ class ContainmentLedger:
         """End a containment now; False where there is none."""
         return self._contained.pop(entity, None) is not None
 
+    def _apply(self, entity: int, decision: int, time: int) -> None:
+        self._advance(time)
+        held = self._contained.get(entity)
+        if decision < QUARANTINE or (held is not None and held.level > decision):
+            return
+        since = held.since if held is not None and held.level == decision else self._now
+        until = self._now + self._lives.of(decision)
+        self._contained[entity] = Containment(level=decision, since=since, until=until)
+        heapq.heappush(self._ends, (until, entity))
+
     def _advance(self, time: int) -> None:
         """Let time pass: what has run out ends."""
-        self._now = max(self._now, time)
+        if time > self._now:
+            self._now = time
         while self._ends and self._ends[0][0] <= self._now:
             until, entity = heapq.heappop(self._ends)
             held = self._contained.get(entity)

@@ -70,6 +70,7 @@ class Block:
     payload: bytes
     """Ballots (`ballots.decode_payload`); empty for an empty block."""
     _id: tuple[bytes, bytes] | None = field(default=None, init=False, compare=False, repr=False)
+    _header: Header | None = field(default=None, init=False, compare=False, repr=False)
 
 
 @final
@@ -192,6 +193,7 @@ class Column:
     """SHA-256 of the model that voted, or 32 zero bytes."""
     signature: bytes
     """Ed25519 signature over the column statement."""
+    _digest: bytes | None = field(default=None, init=False, compare=False, repr=False)
 
 
 Message: TypeAlias = Proposal | Vote | Timeout | Status | Fetch | Blocks | Column

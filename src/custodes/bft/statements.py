@@ -42,6 +42,7 @@ _TC: Final = _domain("custodes/tc")
 _VOTES: Final = _domain("custodes/votes")
 _NOTHING: Final = bytes(32)
 _pack_block: Final = struct.Struct("<QQ32sB32s32s32s").pack
+_pack_votes: Final = struct.Struct("<32s32sII").pack
 _pack_qc: Final = struct.Struct("<Q32sqqB").pack
 _pack_tc: Final = struct.Struct("<QB").pack
 
@@ -92,9 +93,13 @@ def statement_of_proposal(team: Team, block: Block) -> bytes:
 
 
 def votes_digest(column: Column) -> bytes:
-    """SHA-256 over everything in a column that its statement does not name itself (32 bytes)."""
-    head = struct.pack("<32s32sII", column.items_digest, column.model, len(column.severities), len(column.scores))
-    return hashlib.sha256(b"".join((_VOTES, head, column.severities, column.scores))).digest()
+    """SHA-256 over everything in a column that its statement does not name itself (32 bytes), computed once."""
+    if column._digest is None:
+        head = _pack_votes(column.items_digest, column.model, len(column.severities), len(column.scores))
+        digest = hashlib.sha256(b"".join((_VOTES, head, column.severities, column.scores))).digest()
+        object.__setattr__(column, "_digest", digest)
+    assert column._digest is not None
+    return column._digest
 
 
 def block_id(team: Team, block: Block) -> bytes:
@@ -109,16 +114,20 @@ def block_id(team: Team, block: Block) -> bytes:
 
 
 def header_of(block: Block) -> Header:
-    """What the id of a block is made of."""
-    return Header(
-        view=block.view,
-        height=block.height,
-        parent=block.parent,
-        proposer=block.proposer,
-        qc=qc_digest(block.qc),
-        tc=tc_digest(block.tc),
-        payload=hashlib.sha256(block.payload).digest(),
-    )
+    """What the id of a block is made of, computed once per block."""
+    if block._header is None:
+        header = Header(
+            view=block.view,
+            height=block.height,
+            parent=block.parent,
+            proposer=block.proposer,
+            qc=qc_digest(block.qc),
+            tc=tc_digest(block.tc),
+            payload=hashlib.sha256(block.payload).digest(),
+        )
+        object.__setattr__(block, "_header", header)
+    assert block._header is not None
+    return block._header
 
 
 def header_id(team: Team, header: Header) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,9 @@ from custodes.env.lanes import Lanes
 from custodes.env.table import EnvTable, Viewer
 from custodes.rl.acting import masked
 from custodes.rl.networks import Policy
+
+Masks = Sequence[Sequence[bool]]
+"""For each of K states: is each of the actions allowed?"""
 
 PLACES = 65_536
 """Padded events that are held at once while playing; bounds memory."""
@@ -34,6 +37,10 @@ class Play:
     """[M]: what the vote rule made of the votes."""
     score: NDArray[np.float32]
     """[M]: the (f+1)-th largest of the agents' probabilities of Quarantine or Block, as the vote rule ranks votes."""
+    votes_by_state: NDArray[np.int8] | None = None
+    """[M, A, K]: votes under each of K action masks, where masks were given."""
+    decisions_by_state: NDArray[np.int8] | None = None
+    """[M, K]: what the vote rule made of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,29 +58,45 @@ class Team:
         return Team(policy=policy, f=tolerated(policy.agents))
 
     @torch.no_grad()
-    def play(self, table: EnvTable, lanes: Lanes) -> Play:
+    def play(self, table: EnvTable, lanes: Lanes, masks: Masks | None = None) -> Play:
         """Play every lane from its start, greedily (each agent's most probable action).
 
         The whole lane goes through the fused core, piece by piece with the state carried over; that is the same
         arithmetic, to rounding, as deciding event by event.
+
+        Args:
+            table: Events and views.
+            lanes: What is played.
+            masks: K masks over the actions; the votes under each are told beside the unmasked ones, so that a replay
+                in which acting changes what is allowed needs no second play. None for none.
         """
         count, agents = len(lanes.order), self.policy.agents
-        votes = torch.zeros(count, agents, dtype=torch.int64)
+        states = torch.tensor(((True,) * self.policy.actions, *(masks or ())))
+        votes = torch.zeros(count, agents, len(states), dtype=torch.int8)
         contained = torch.zeros(count, agents)
         viewer = Viewer(table)
         for group in lane_groups(lanes):
-            self._play_group(viewer, lanes, group, votes, contained)
+            self._play_group(viewer, lanes, group, states, votes, contained)
         score = contained.sort(dim=1, descending=True).values[:, self.f]
+        decisions = severity_decision(votes.transpose(1, 2).long(), self.f).to(torch.int8).numpy()
         return Play(
             rows=lanes.order,
             lanes=np.repeat(np.arange(len(lanes.start)), lanes.length),
-            votes=votes.to(torch.int8).numpy(),
-            decisions=severity_decision(votes, self.f).to(torch.int8).numpy(),
+            votes=votes[:, :, 0].numpy(),
+            decisions=decisions[:, 0],
             score=score.numpy(),
+            votes_by_state=votes[:, :, 1:].numpy() if masks else None,
+            decisions_by_state=decisions[:, 1:] if masks else None,
         )
 
     def _play_group(
-        self, viewer: Viewer, lanes: Lanes, group: NDArray[np.int64], votes: Tensor, contained: Tensor
+        self,
+        viewer: Viewer,
+        lanes: Lanes,
+        group: NDArray[np.int64],
+        states: Tensor,
+        votes: Tensor,
+        contained: Tensor,
     ) -> None:
         """Play lanes of about equal length side by side."""
         device = next(self.policy.parameters()).device
@@ -92,7 +115,9 @@ class Team:
                 if seen.mask is not None:
                     logits = masked(logits, seen.mask.reshape(*place.shape, *seen.mask.shape[1:])[:, :, agent])
                 probability = logits.softmax(-1)[..., QUARANTINE:].sum(-1)
-                votes[place[inside], agent] = logits.argmax(-1).cpu()[inside]
+                for index, allowed in enumerate(states):
+                    best = masked(logits, allowed.to(device)).argmax(-1)
+                    votes[place[inside], agent, index] = best.cpu()[inside].to(torch.int8)
                 contained[place[inside], agent] = probability.cpu()[inside]
 
     def _logits(self, seen: Tensor, state: Tensor, agent: int) -> tuple[Tensor, Tensor]:

@@ -12,13 +12,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, final
 
-from custodes.bft.ballots import Ballot, decode_payload
+from custodes.bft.ballots import Ballot
 from custodes.bft.certificates import make_certificate
 from custodes.bft.cluster.applied import Applied
 from custodes.bft.cluster.disk import Disk
 from custodes.bft.cluster.journal import Journal
 from custodes.bft.cluster.records import Entry
 from custodes.bft.core.events import Deliver, Root
+from custodes.bft.messages import Block
 from custodes.bft.safety import SafetyRules
 from custodes.bft.statements import block_id
 from custodes.bft.team import Team
@@ -46,6 +47,7 @@ class Delivery:
 
     Args:
         team: Whose blocks.
+        read: What a block decides.
         safety: Told what its log need not keep any more.
         journal: Where blocks are kept.
         applied: What they come to.
@@ -58,6 +60,7 @@ class Delivery:
         self,
         *,
         team: Team,
+        read: Callable[[Block], tuple[Ballot, ...]],
         safety: SafetyRules,
         journal: Journal,
         applied: Applied,
@@ -65,7 +68,8 @@ class Delivery:
         tell: Callable[[Decided], None],
         failed: Callable[[Exception], None],
     ) -> None:
-        self._team, self._safety, self._journal, self._applied = team, safety, journal, applied
+        self._team, self._read, self._safety = team, read, safety
+        self._journal, self._applied = journal, applied
         self._durable, self._tell, self._failed = durable, tell, failed
         self._waiting: list[Deliver] = []
         self._unsynced: deque[Root] = deque()
@@ -120,7 +124,7 @@ class Delivery:
         root = Root(block=block_id(self._team, block), height=block.height, view=block.view)
         certificate = make_certificate(self._team, (block, *action.descendants), action.qc)
         self._journal.append(Entry(root=root, block=block, certificate=certificate), self._applied.dump)
-        ballots = decode_payload(block.payload, self._team.n)
+        ballots = self._read(block)
         self._applied.apply(ballots)
         self._tell(Decided(root=root, ballots=ballots))
         if not self._durable:

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final, final
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final, final
 
 from custodes.bft.errors import BftError
 
+if TYPE_CHECKING:
+    from prometheus_client import Metric
+
 LATENCY_BUCKETS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 """Upper ends, seconds."""
+
+
+@final
+class _Received:
+    """Shows the number of messages received when it is asked for."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterator[Metric]:
+        from prometheus_client.core import CounterMetricFamily
+
+        yield CounterMetricFamily("custodes_bft_received", "Messages received", value=self._metrics.received)
 
 
 @final
@@ -26,7 +42,9 @@ class Metrics:
         registry = self.registry
         self.decisions = Counter("custodes_bft_decisions", "Decisions committed", registry=registry)
         self.blocks = Counter("custodes_bft_blocks", "Blocks committed", registry=registry)
-        self.received = Counter("custodes_bft_received", "Messages received", registry=registry)
+        self.received = 0
+        """Messages; a plain number, since it changes more often than anything else."""
+        registry.register(_Received(self))
         self.view = Gauge("custodes_bft_view", "Highest view of a committed block", registry=registry)
         self.height = Gauge("custodes_bft_height", "Height of the last committed block", registry=registry)
         self.peers = Gauge("custodes_bft_peers", "Connected peers", registry=registry)

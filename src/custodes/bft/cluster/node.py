@@ -139,6 +139,7 @@ class Node:
         self.metrics.conflict.set_function(lambda: self._replica.conflict)
         self._delivery = Delivery(
             team=team,
+            read=self._duty.ballots,
             safety=self._safety,
             journal=self._journal,
             applied=self._applied,
@@ -237,7 +238,7 @@ class Node:
     def _received(self, sender: int, frame: bytes) -> None:
         if not self._running:
             return
-        self.metrics.received.inc()
+        self.metrics.received += 1
         if self._capture is not None:
             self._capture(sender, frame)
         try:

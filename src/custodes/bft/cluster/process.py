@@ -27,6 +27,8 @@ from custodes.bft.core.duty import BatchVotes, DutyConfig
 from custodes.bft.errors import BftError
 from custodes.bft.keys import key_name, load_signer
 
+INCLUSION_SHARE: Final = 4 / 7
+"""Of the time of a view: a view lasts at least seven message delays, a held column must be included after four."""
 HAND_IN_SHARE: Final = 2
 """Votes are handed in when this share (one of two) of the batches that may be in flight is free: one wait for the disk
 serves them all. There is always a decision to come that asks again while fewer are free."""
@@ -204,7 +206,7 @@ class _Agent:
                 replica=ReplicaConfig(
                     index=settings.index, timeout=settings.timeout, deferred=settings.durable and settings.deferred
                 ),
-                duty=DutyConfig(batches=settings.batches),
+                duty=DutyConfig(batches=settings.batches, inclusion_delay=INCLUSION_SHARE * settings.timeout),
             ),
             signer,
             credentials.pins,

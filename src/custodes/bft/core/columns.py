@@ -47,6 +47,9 @@ class ColumnBook:
     def __len__(self) -> int:
         return sum(len(held) for held in self._batches.values())
 
+    def __bool__(self) -> bool:
+        return bool(self._batches)
+
     def get(self, batch: int, agent: int) -> Column | None:
         """The column of an agent."""
         held = self._batches.get(batch, {}).get(agent)

@@ -39,7 +39,6 @@ from custodes.bft.ballots import (
     Ballot,
     Items,
     ballot_fault,
-    decode_payload,
     encode_payload,
     items_digest,
     largest_ballot,
@@ -49,6 +48,7 @@ from custodes.bft.ballots import (
 from custodes.bft.core.application import Application, Offer
 from custodes.bft.core.columns import ColumnBook
 from custodes.bft.core.events import Action, Broadcast, Refused, SetTimer, Timer
+from custodes.bft.core.reading import PayloadReader
 from custodes.bft.encoding import HASH, MAX_ITEMS, MAX_PAYLOAD
 from custodes.bft.errors import DecodeError
 from custodes.bft.safety.safety import MAX_COLUMNS
@@ -130,6 +130,7 @@ class InclusionDuty(Application):
         self._lookup = lookup
         self._items: dict[int, tuple[Items, bytes]] = {}
         self._book = ColumnBook(config.window, verifier.team.n)
+        self._payloads = PayloadReader(verifier.team.n, self._book)
         self._ticking = False
         self.turned_down: str | None = None
         """Why the last submission was not taken, if it was not."""
@@ -141,6 +142,10 @@ class InclusionDuty(Application):
 
     def __len__(self) -> int:
         return len(self._book) + len(self._items)
+
+    def ballots(self, block: Block) -> tuple[Ballot, ...]:
+        """What a committed block decides; empty for an empty block."""
+        return self._payloads.read(block.payload) if block.payload else ()
 
     def start(self, applied: Root, desk: Desk, watch: Watch, now: float) -> list[Action]:
         """See `Application.start`."""
@@ -193,7 +198,7 @@ class InclusionDuty(Application):
 
     def pending(self) -> bool:
         """Says whether a column of an undecided batch is here."""
-        return len(self._book) > 0
+        return bool(self._book)
 
     def offer(self, chain: Sequence[Block], now: float) -> Offer:
         """Offers the next batches that have all columns, or enough and waited long enough for the others."""
@@ -206,14 +211,17 @@ class InclusionDuty(Application):
             if wait > 0.0:
                 return Offer(payload=b"", wait=wait)
             ballots.append(make_ballot(self._team, batch, self._items[batch][0], columns))
-        return Offer(payload=_fit(ballots))
+        payload, fitting = _fit(ballots)
+        if payload:
+            self._payloads.note(payload, fitting)
+        return Offer(payload=payload)
 
     def validate(self, block: Block, chain: Sequence[Block], now: float) -> str | None:
         """See `Application.validate`: order, exactly once, form, signatures, decisions, and the duty."""
         if not block.payload:
             return None
         try:
-            ballots = decode_payload(block.payload, self._team.n)
+            ballots = self._payloads.read(block.payload)
         except DecodeError as error:
             return error.what
         for expected, ballot in enumerate(ballots, self._after(chain)):
@@ -229,7 +237,7 @@ class InclusionDuty(Application):
     def refused(self, block: Block, now: float) -> list[Action]:
         """Forwards to everyone what the block left out, so that no later leader lacks it."""
         try:
-            ballots = decode_payload(block.payload, self._team.n)
+            ballots = self._payloads.read(block.payload)
         except DecodeError:
             return []
         known = [ballot for ballot in ballots if self._next <= ballot.batch < self._next + self._config.window]
@@ -297,7 +305,7 @@ class InclusionDuty(Application):
         return self._book.held(ballot.batch, missing, digest, len(ballot.items), now - delay)
 
     def _tick(self) -> list[Action]:
-        if self._ticking or not len(self._book):
+        if self._ticking or not self._book:
             return []
         self._ticking = True
         return [SetTimer(kind=Timer.COLUMNS, view=0, delay=self._config.inclusion_delay / 4)]
@@ -317,11 +325,11 @@ def _misfit(work: BatchVotes, n: int) -> str | None:
     return None
 
 
-def _fit(ballots: list[Ballot]) -> bytes:
-    """The payload of as many ballots as fit into one."""
+def _fit(ballots: list[Ballot]) -> tuple[bytes, tuple[Ballot, ...]]:
+    """The payload of as many ballots as fit into one, and these."""
     while ballots:
         try:
-            return encode_payload(tuple(ballots))
+            return encode_payload(tuple(ballots)), tuple(ballots)
         except DecodeError:
             ballots = ballots[:-1]
-    return b""
+    return b"", ()
