@@ -387,6 +387,26 @@ def test_a_batch_that_no_block_of_the_team_can_hold_is_turned_down() -> None:
                 encode_payload((ballot,))
 
 
+def test_votes_on_several_batches_wait_for_the_disk_once() -> None:
+    pump = Ballots()
+    syncs = 0
+
+    def sync() -> int:
+        nonlocal syncs
+        syncs += 1
+        return len(pump.logs[0].held)
+
+    pump.logs[0].sync = sync  # type: ignore[method-assign]
+    votes = [BatchVotes(batch=batch, items=pump.items(batch), severities=bytes(3)) for batch in range(3)]
+    pump.submit(0, tuple(votes))
+    assert pump.duty(0).turned_down is None
+    assert syncs == 1
+    assert [message.batch for _, message in pump.sent if isinstance(message, Column)] == [0, 1, 2]
+    pump.submit(0, (replace(votes[0], batch=3), replace(votes[0], severities=b"\4\0\0"), replace(votes[1], batch=4)))
+    assert pump.duty(0).turned_down == "a vote that is no severity, or a model digest that is none"
+    assert [message.batch for _, message in pump.sent if isinstance(message, Column)] == [0, 1, 2, 3, 4]
+
+
 def test_another_vote_on_a_batch_is_turned_down() -> None:
     pump = Ballots()
     pump.vote(0, 0, 1)
