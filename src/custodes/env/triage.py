@@ -27,6 +27,8 @@ TRUNCATED: Final = 2
 class TriageConfig:
     """How recorded events are played and what each answer is worth."""
 
+    task: Literal["triage", "response"] = "triage"
+    """triage: an action changes nothing that follows. response: actions intervene, and cost what `[response]` says."""
     lanes: LaneMode = "by_stream"
     """How events are grouped into lanes."""
     window: int = 256
@@ -45,6 +47,10 @@ class TriageConfig:
     """Added for Quarantine or Block of a labelled event, whatever the truth."""
     credit: Literal["individual", "team"] = "individual"
     """individual: each agent is paid for its own vote; team: every agent is paid for the decision."""
+    reward_scale: float = 0.1
+    """Reward per unit of cost saved (response), above 0."""
+    lane_share: float = 0.0
+    """Share of lanes drawn from processes that do something malicious (response), 0 (as recorded) to below 1."""
 
 
 def reward_table(config: TriageConfig) -> Tensor:

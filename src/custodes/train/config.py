@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
 from custodes.data.config import DataConfig
+from custodes.env.response.costs import ResponseCosts
 from custodes.env.triage import TriageConfig
 from custodes.rl.config import LearnerConfig
 from custodes.team.config import TeamConfig
@@ -27,6 +29,9 @@ class TrainConfig:
     """Torch threads, 1 or more. More than one is seldom faster for networks of this size."""
     device: Literal["cpu", "cuda", "auto"] = "cpu"
     """Where to compute; `auto` takes a GPU when there is one."""
+    refit: bool = False
+    """Train on the training and the validation part together, with settings that were chosen by training on the first
+    alone. Validation figures are then of data that was learned from, and the last checkpoint is the one to use."""
     tensorboard: bool = True
     """Write TensorBoard events to the run folder."""
 
@@ -51,6 +56,8 @@ class RunConfig:
     """What to load, and how to split it."""
     env: TriageConfig = field(default_factory=TriageConfig)
     """The game that is played on it."""
+    response: ResponseCosts = field(default_factory=ResponseCosts)
+    """What harm and disruption cost where the game is `response`."""
     team: TeamConfig = field(default_factory=TeamConfig)
     """Who plays."""
     rl: LearnerConfig = field(default_factory=LearnerConfig)
@@ -66,3 +73,11 @@ class RunConfig:
         for name, value, low in (("env.slots", self.env.slots, 1), ("env.window", self.env.window, 0)):
             if value < low:
                 raise ValueError(f"{name} is {value}, below {low}")
+        if not 0 <= self.env.lane_share < 1:
+            raise ValueError(f"env.lane_share is {self.env.lane_share}, outside 0 to below 1")
+        if not 0 < self.env.reward_scale < math.inf:
+            raise ValueError(f"env.reward_scale is {self.env.reward_scale}, not a finite number above 0")
+        if self.env.task == "response" and self.env.lanes != "by_entity":
+            raise ValueError(f"env.lanes is {self.env.lanes}, and response plays whole processes: use by_entity")
+        if self.env.task == "response" and self.env.window:
+            raise ValueError(f"env.window is {self.env.window}, and response plays whole processes: use 0")

@@ -48,9 +48,8 @@ class ResponseCosts:
         for field in fields(self):
             value = getattr(self, field.name)
             if not math.isfinite(value) or value < 0 or (field.name in above and value == 0):
-                raise ValueError(
-                    f"{field.name} is {value}, not a finite number {'above 0' if field.name in above else 'of 0 or more'}"
-                )
+                wanted = "above 0" if field.name in above else "of 0 or more"
+                raise ValueError(f"{field.name} is {value}, not a finite number {wanted}")
         if self.analysts < 1:
             raise ValueError(f"analysts is {self.analysts}, below 1")
 
