@@ -48,6 +48,9 @@ class Step:
     lane: Tensor | None = None
     """int64 [B]: which recorded lane was acted in, so that two slots that play the same one are known to; None where
     every run through the environment is new."""
+    weight: Tensor | None = None
+    """float32 [B]: importance of the lane that was acted in, how often it is recorded over how often it is drawn; None
+    where lanes are drawn as they were recorded (all weigh 1)."""
 
 
 class VectorEnv(Protocol):

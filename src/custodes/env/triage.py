@@ -5,22 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from custodes.bft.votes import ACTIONS, QUARANTINE, severity_decision, tolerated
+from custodes.bft.votes import ACTIONS, QUARANTINE, severity_decision
 from custodes.env.lanes import LaneMode, Lanes
-from custodes.env.table import EnvTable, Viewer
-from custodes.errors import CustodesError
+from custodes.env.player import TERMINATED, TRUNCATED, LanePlayer, check_actions, check_parts
+from custodes.env.table import EnvTable
 from custodes.interface import Observation, Step
 
 LEFT_OUT: Final = 2
 """Class of events whose truth is unknown or contaminated: row 2 of the reward table."""
-TERMINATED: Final = 1
-TRUNCATED: Final = 2
-"""How a place ends its lane; 0 where it does not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,29 +84,13 @@ class TriageEnv:
     def __init__(
         self, table: EnvTable, lanes: Lanes, config: TriageConfig, f: int = 0, seed: int = 0, shuffle: bool = True
     ) -> None:
-        _check(table, lanes, config, f)
-        device = table.features.device
-
-        def tensor(values: NDArray[np.int64] | NDArray[np.bool_]) -> Tensor:
-            return torch.as_tensor(values).to(device)
-
-        self._view = Viewer(table)
+        check_parts(table, lanes, config.slots, config.credit, f)
+        self._player = LanePlayer(table, lanes, config.slots, seed, shuffle)
         self._agents, self._inputs, self._slots = table.agents, table.inputs, config.slots
-        self._start, self._length = tensor(lanes.start), tensor(lanes.length)
-        # What a step needs is laid out by place, so that it is one gather each and the place is all that a slot holds.
-        self._row = tensor(lanes.order)
-        self._lane = torch.repeat_interleave(torch.arange(len(self._start), device=device), self._length)
-        last = self._start + self._length - 1
-        self._following_row = self._row.roll(-1).index_copy(0, last, tensor(lanes.successor))
-        ends = torch.where(tensor(lanes.terminated), TERMINATED, TRUNCATED).to(torch.uint8)
-        self._end = torch.zeros(len(self._row), dtype=torch.uint8, device=device).index_copy(0, last, ends)
-        self._label = table.labels.index_select(0, self._row)
-        known = (self._label == 0) | (self._label == 1)
-        self._worth = reward_table(config).to(device).index_select(0, torch.where(known, self._label, LEFT_OUT))
+        label = self._player.label
+        known = (label == 0) | (label == 1)
+        self._worth = reward_table(config).to(label.device).index_select(0, torch.where(known, label, LEFT_OUT))
         self._team, self._f = config.credit == "team", f
-        self._seed, self._shuffle = seed, shuffle
-        self._generator = torch.Generator()
-        self._begin()
 
     @property
     def slots(self) -> int:
@@ -121,7 +100,7 @@ class TriageEnv:
     @property
     def lanes(self) -> int:
         """How many lanes there are to play."""
-        return len(self._start)
+        return self._player.lanes
 
     @property
     def agents(self) -> int:
@@ -145,8 +124,8 @@ class TriageEnv:
 
     def reset(self) -> Observation:
         """Start every slot on a lane, as seeded at construction."""
-        self._begin()
-        return self._view(self._row.index_select(0, self._place))
+        self._player.begin()
+        return self._player.look()
 
     def step(self, actions: Tensor) -> Step:
         """Play one event in every slot.
@@ -160,16 +139,16 @@ class TriageEnv:
         Raises:
             CustodesError: Wrong shape or type, or an action outside 0 to 3.
         """
-        self._check_actions(actions)
-        place = self._place
+        check_actions(actions, self._slots, self._agents)
+        player, place = self._player, self._player.place
         worth = self._worth.index_select(0, place)
         # One agent's vote is the decision.
         decision = actions[:, 0].clone() if self._agents == 1 else severity_decision(actions, self._f)
         team_reward = worth.gather(1, decision.unsqueeze(1))
         paid_together = self._team or self._agents == 1
         reward = team_reward.expand(-1, self._agents) if paid_together else worth.gather(1, actions)
-        end = self._end.index_select(0, place)
-        observation, successor = self._advance(end)
+        end = player.end.index_select(0, place)
+        observation, successor, _ = player.advance(end)
         return Step(
             observation=observation,
             successor=successor,
@@ -177,21 +156,14 @@ class TriageEnv:
             terminated=end == TERMINATED,
             truncated=end == TRUNCATED,
             decision=decision,
-            label=self._label.index_select(0, place),
+            label=player.label.index_select(0, place),
             team_reward=team_reward.squeeze(1),
-            lane=self._lane.index_select(0, place),
+            lane=player.lane.index_select(0, place),
         )
 
     def state(self) -> dict[str, Tensor]:
         """Lane and position of every slot, queue, cursor and generator, as fresh copies on the CPU."""
-        lane = self._lane.index_select(0, self._place)
-        return {
-            "lane": lane.cpu(),
-            "position": (self._place - self._start.index_select(0, lane)).cpu(),
-            "queue": self._queue.cpu().clone(),
-            "cursor": torch.tensor([self._cursor], dtype=torch.int64),
-            "generator": self._generator.get_state(),
-        }
+        return self._player.state()
 
     def load_state(self, state: dict[str, Tensor]) -> Observation:
         """Continue exactly from `state()`.
@@ -205,99 +177,6 @@ class TriageEnv:
         Raises:
             CustodesError: The state belongs to other lanes or another number of slots; nothing is changed then.
         """
-        self._check_state(state)
-        device = self._row.device
-        self._generator.set_state(state["generator"].cpu().clone())
-        self._queue = state["queue"].to(device, copy=True)
-        self._cursor = int(state["cursor"])
-        self._place = self._start.index_select(0, state["lane"].to(device)) + state["position"].to(device)
-        return self._view(self._row.index_select(0, self._place))
-
-    def _begin(self) -> None:
-        """Seed the queue and put every slot at the start of a lane."""
-        self._generator.manual_seed(self._seed)
-        self._queue, self._cursor = self._new_queue(), 0
-        self._place = self._start.index_select(0, self._take(self._slots))
-
-    def _advance(self, end: Tensor) -> tuple[Observation, Observation]:
-        """Move every slot to its next event.
-
-        Args:
-            end: How the current place ends its lane, uint8 [B].
-
-        Returns:
-            What is seen next, and what truly followed; one object where no lane ended.
-        """
-        rows = self._following_row.index_select(0, self._place)
-        which = end.nonzero().squeeze(1)
-        successor = self._view(rows)
-        self._place = self._place + 1
-        if not len(which):
-            return successor, successor
-        start = self._start.index_select(0, self._take(len(which)))
-        self._place.index_copy_(0, which, start)
-        return self._view.replace(successor, which, self._row.index_select(0, start)), successor
-
-    def _take(self, count: int) -> Tensor:
-        """The next `count` lanes of the queue, int64 [count]; the loop is over passes, not over slots."""
-        taken = [self._queue[self._cursor : self._cursor + count]]
-        self._cursor += len(taken[0])
-        missing = count - len(taken[0])
-        while missing:
-            self._queue = self._new_queue()
-            taken.append(self._queue[:missing])
-            self._cursor = len(taken[-1])
-            missing -= self._cursor
-        return torch.cat(taken)
-
-    def _new_queue(self) -> Tensor:
-        """Every lane once, int64 [L]."""
-        lanes = len(self._start)
-        queue = torch.randperm(lanes, generator=self._generator) if self._shuffle else torch.arange(lanes)
-        return queue.to(self._row.device)
-
-    def _check_actions(self, actions: Tensor) -> None:
-        """Refuse what is not a ballot."""
-        if actions.shape != (self._slots, self._agents) or actions.dtype != torch.int64:
-            raise CustodesError(
-                f"actions are {actions.dtype} {list(actions.shape)}, not int64 {[self._slots, self._agents]}",
-                where="env.step",
-            )
-        lowest, highest = torch.aminmax(actions)
-        if lowest < 0 or highest >= len(ACTIONS):
-            raise CustodesError(f"actions {int(lowest)} to {int(highest)} are not within 0 to 3", where="env.step")
-
-    def _check_state(self, state: dict[str, Tensor]) -> None:
-        """Refuse a state of another environment before anything is changed."""
-        lanes = len(self._start)
-        sizes = {"lane": self._slots, "position": self._slots, "queue": lanes, "cursor": 1}
-        fix = "resume with the data, split and slots of the run"
-        for name, size in sizes.items():
-            value = state.get(name)
-            if value is None or value.shape != (size,) or value.dtype != torch.int64:
-                raise CustodesError(f"'{name}' is not int64 [{size}]", where="environment state", fix=fix)
-        generator, own = state.get("generator"), self._generator.get_state()
-        if generator is None or generator.shape != own.shape or generator.dtype != own.dtype:
-            raise CustodesError("'generator' is not a generator's state", where="environment state", fix=fix)
-        lane, position, cursor = state["lane"].cpu(), state["position"].cpu(), int(state["cursor"])
-        if bool(((lane < 0) | (lane >= lanes)).any()) or not 0 <= cursor <= lanes:
-            raise CustodesError("it points outside the lanes", where="environment state", fix=fix)
-        length = self._length.cpu().index_select(0, lane)
-        if bool(((position < 0) | (position >= length)).any()):
-            raise CustodesError("it points outside its lane", where="environment state", fix=fix)
-        if not torch.equal(state["queue"].cpu().sort().values, torch.arange(lanes)):
-            raise CustodesError("the queue is not a permutation of the lanes", where="environment state", fix=fix)
-
-
-def _check(table: EnvTable, lanes: Lanes, config: TriageConfig, f: int) -> None:
-    """Refuse parts that do not fit each other."""
-    if config.slots < 1:
-        raise CustodesError(f"{config.slots} slots", where="env.slots", fix="use at least 1")
-    if config.credit not in ("individual", "team"):
-        raise CustodesError(f"unknown credit '{config.credit}'", where="env.credit", fix="use individual or team")
-    if not 0 <= f <= tolerated(table.agents):
-        fix = f"use at most {tolerated(table.agents)} or more agents"
-        raise CustodesError(f"{table.agents} agents cannot stand {f} liars", where="team.f", fix=fix)
-    highest = max(int(lanes.order.max()), int(lanes.successor.max()))
-    if highest >= len(table.labels):
-        raise CustodesError(f"lanes play row {highest} of a table of {len(table.labels)}", where="env")
+        self._player.check_state(state)
+        self._player.load_state(state)
+        return self._player.look()
