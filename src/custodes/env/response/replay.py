@@ -96,7 +96,9 @@ def replay(recording: Recording, decisions: NDArray[np.integer], costs: Response
 
     Each decision takes effect before its event executes. Severities include the lower ones: Quarantine also alerts.
     A decision on an entity that is gone, an alert while one is open, and Alert or Quarantine while a benign verdict
-    stands change nothing. After the last event the clock runs on until every Quarantine and alert is over.
+    stands change nothing. The events of a moment come before what ends at that moment: an analyst's work, a Quarantine,
+    the time for which a benign verdict stands. After the last event the clock runs on until every Quarantine and alert
+    is over.
 
     Args:
         recording: The part, M events.
@@ -131,7 +133,7 @@ def replay(recording: Recording, decisions: NDArray[np.integer], costs: Response
         said[acted].tolist(),
         strict=True,
     ):
-        if play.timers and play.timers[0][0] <= time:
+        if play.timers and play.timers[0][0] < time:
             _run_timers(play, time)
         if play.gone[entity] <= row or _lost(play, entity):
             continue
@@ -165,11 +167,11 @@ def _act(play: _Play, entity: int, place: int, row: int, time: float, actions: l
     process = play.processes.get(entity)
     if process is None:
         process = play.processes[entity] = _Process(own=play.places[entity])
-    action = actions[CLEARED if time < process.cleared else OPEN if process.asked else FREE]
+    action = actions[CLEARED if time <= process.cleared else OPEN if process.asked else FREE]
     if action == BLOCK:
         _block(play, entity, process, row, time, by_verdict=False)
         return
-    if time < process.cleared or action == ALLOW:
+    if time <= process.cleared or action == ALLOW:
         return
     if action == QUARANTINE:
         _withhold(play, entity, process, place, time)
@@ -216,7 +218,7 @@ def _alert(play: _Play, entity: int, process: _Process, time: float) -> None:
     A lost alert stays open for as long as an analyst takes, so that one process does not raise it at every event.
     """
     costs = play.costs
-    while play.busy and play.busy[0] <= time:
+    while play.busy and play.busy[0] < time:
         heapq.heappop(play.busy)
     full = len(play.busy) >= costs.analysts + costs.queue
     play.alerts.append((entity, time, full))
@@ -232,8 +234,8 @@ def _alert(play: _Play, entity: int, process: _Process, time: float) -> None:
 
 
 def _run_timers(play: _Play, now: float) -> None:
-    """Let every timer up to `now` run out, in order; an expiry comes before a verdict of the same moment."""
-    while play.timers and play.timers[0][0] <= now:
+    """Let every timer before `now` run out, in order; an expiry comes before a verdict of the same moment."""
+    while play.timers and play.timers[0][0] < now:
         time, what, entity = heapq.heappop(play.timers)
         process = play.processes[entity]
         if what == _VERDICT:
@@ -251,9 +253,9 @@ def _verdict(play: _Play, entity: int, process: _Process, time: float) -> None:
         return
     known = _first_after(play, process, time)
     if (play.recording.phase[play.recording.rows[process.own[:known]]] >= 0).any():
-        row = int(np.searchsorted(play.recording.clock[play.recording.rows], time, side="right"))
-        rows = play.recording.rows
-        _block(play, entity, process, int(rows[row]) if row < len(rows) else int(rows[-1]) + 1, time, by_verdict=True)
+        # Of all rows, not only of the part: who is born from then on is not started, whatever part that is in.
+        row = int(np.searchsorted(play.recording.clock, time, side="right"))
+        _block(play, entity, process, row, time, by_verdict=True)
         return
     _release(play, process, time)
     process.cleared = time + play.costs.cleared_s
