@@ -13,9 +13,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any, final
+from typing import Any, Final, final
 
 from custodes.bft.cluster.local import LocalTeam
+
+WARM_UP: Final = 3.0
+"""Seconds: a replica that started last may be dialled again only after two."""
 
 
 @final
@@ -54,7 +57,7 @@ def run_bench(
         sizes: Numbers of replicas, each at least 4.
         ks: Decisions per block.
         durable: With and/or without waiting for the disk.
-        seconds: Measured time per row, after a warm-up of a quarter of it.
+        seconds: Measured time per row, after a warm-up of a quarter of it, at least `WARM_UP`.
         windows: Batches in flight; 1 shows the latency of a team with nothing queued, 8 its throughput.
 
     Raises:
@@ -77,7 +80,7 @@ def _row(n: int, k: int, durable: bool, seconds: float, window: int) -> BenchRow
     with tempfile.TemporaryDirectory(prefix="custodes-bench-") as folder:
         team = LocalTeam(Path(folder), n, (*options, *(() if durable else ("--no-durable",))))
         with team:
-            time.sleep(seconds / 4)
+            time.sleep(max(WARM_UP, seconds / 4))
             begin = time.monotonic()
             time.sleep(seconds)
             end = time.monotonic()
