@@ -2,7 +2,7 @@
 
 The core has no clock, no socket, no thread and no randomness. A driver (the simulator, the TCP process) feeds events
 in one at a time with its own clock reading and carries the returned actions out in their order. A driver may lose,
-delay, double or reorder messages, and may send them before it carries out a `Deliver` of the same step, for nothing that
+delay, double or reorder messages, and send them before it carries out a `Deliver` of the same step, for nothing that
 is sent depends on what is applied. It must not alter the order of `Deliver` actions nor invent the sender of a message:
 `sender` is what the transport authenticated, never a field of the message.
 """
