@@ -84,7 +84,7 @@ def test_it_holds_the_keys_of_the_design_and_comes_back_equal(tmp_path: Path) ->
     keys = json.loads(data)
     assert set(keys) >= DESIGN_KEYS
     assert keys["response"] is keys["stl"] is keys["bft"] is None
-    assert set(keys["baselines"]["allow"]) == METRIC_KEYS | {"threshold", "note", "seconds"}
+    assert set(keys["baselines"]["allow"]) == METRIC_KEYS | {"threshold", "note", "seconds", "response"}
     file = tmp_path / "evaluation-test.json"
     file.write_bytes(data)
     assert read_evaluation(file) == record

@@ -13,13 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from custodes.bft.votes import ACTIONS
 from custodes.errors import CustodesError
-from custodes.evaluate.baselines import BaselineScores, rewards_of
+from custodes.evaluate.baselines import rewards_of
 from custodes.evaluate.metrics import binary_metrics, contains, pr_curve
+from custodes.evaluate.response.schema import BaselineResponse, Count, ResponseRecord
 
 FORMAT: Final = 1
 """Version of the record; a reader refuses another one by name."""
 
-Count = Annotated[int, msgspec.Meta(ge=0)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Shares = tuple[Share, Share, Share, Share]
 SplitName = Literal["train", "validation", "test"]
@@ -53,6 +53,7 @@ class Baseline(Scores, frozen=True, kw_only=True, forbid_unknown_fields=True):
     threshold: float | None = None
     note: str = ""
     seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    response: BaselineResponse | None = None
 
 
 class Curve(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -90,7 +91,7 @@ class Evaluation(Scores, frozen=True, kw_only=True, forbid_unknown_fields=True):
     dataset: str
     split: SplitName
     baselines: dict[str, Baseline]
-    response: None = None
+    response: ResponseRecord | None = None
     stl: None = None
     bft: None = None
     pr_curve: Curve | None
@@ -135,8 +136,8 @@ class Scene:
     """Integers [N], the whole table: 0 benign, 1 malicious, others are left out of the scores."""
     split_rows: NDArray[np.integer[Any]]
     """int [M]: every row of the part; the play must hold exactly these."""
-    rewards: NDArray[np.floating[Any]]
-    """Floats [4, 2]: what an action earns on a benign and on a malicious event."""
+    rewards: NDArray[np.floating[Any]] | None
+    """Floats [4, 2]: what an action earns on a benign and on a malicious event; None where that is not defined."""
     f: int
     """Liars that the vote rule stands."""
     split_summary: Mapping[str, Mapping[str, float]]
@@ -155,14 +156,23 @@ class Scene:
     """What a reader must know: warnings of the split, shared parameters."""
 
 
-def evaluate_play(play: Played, scene: Scene, baselines: Mapping[str, BaselineScores], *, seconds: float) -> Evaluation:
+def evaluate_play(
+    play: Played,
+    scene: Scene,
+    baselines: Mapping[str, Mapping[str, Any]],
+    *,
+    seconds: float,
+    response: ResponseRecord | None = None,
+) -> Evaluation:
     """Score a play of a split.
 
     Args:
         play: M decisions of a team of A agents.
         scene: The rows that had to be played, with their labels and rewards.
-        baselines: What `run_baselines` gave for the same split; empty for none.
+        baselines: What `run_baselines` (or, for the response task, `run_response_baselines`) gave for the same split;
+            empty for none.
         seconds: How long the play took, 0 or more.
+        response: What `response_record` gave; None for the triage task.
 
     Returns:
         The record to write; `action_shares` counts every played row, everything else only rows with a true label.
@@ -179,14 +189,15 @@ def evaluate_play(play: Played, scene: Scene, baselines: Mapping[str, BaselineSc
         labels=labels,
         predictions=contains(decisions),
         scores=score,
-        rewards=rewards_of(decisions, labels, scene.rewards),
+        rewards=None if scene.rewards is None else rewards_of(decisions, labels, scene.rewards),
     )
     curve = pr_curve(labels, score)
     record = {
         **metrics,
         "dataset": scene.dataset,
         "split": scene.split,
-        "baselines": dict(baselines),
+        "baselines": {name: dict(scores) for name, scores in baselines.items()},
+        "response": response,
         "pr_curve": curve,
         "action_shares": [_shares(votes[:, agent]) for agent in range(votes.shape[1])],
         "decision_counts": {

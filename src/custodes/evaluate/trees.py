@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,12 +29,34 @@ class TreeSettings:
     """Shrinkage of each tree, above 0."""
     max_leaf_nodes: int = 63
     """Leaves of one tree, 2 or more."""
+    min_samples_leaf: int = 20
+    """Training rows of a leaf at least, 1 or more."""
+    l2_regularization: float = 0.0
+    """Weight of the penalty on leaf values, 0 or more."""
+    early_stopping: bool = True
+    """Set a tenth of the training rows aside to stop by, where there are enough of each class."""
     lags: int = 8
     """Earlier events of the same lane beside the event itself, 1 or more (`trees-context`)."""
     max_train_rows: int = 400_000
     """Training rows at most; more are subsampled, which the baseline's note then says."""
     max_train_values: int = 100_000_000
     """Training rows x columns at most (0.4 GB): wide features with lags are subsampled to this."""
+    max_benign_rows: int = 0
+    """Benign training rows at most, with every threat kept beside them; 0 for no such limit."""
+
+
+RARE_THREATS: Final = 2_000
+"""Training threats below which the settings for rare threats are tried: a tenth of so few tells nobody when to stop."""
+RARE: Final = TreeSettings(
+    max_iter=200,
+    learning_rate=0.05,
+    max_leaf_nodes=15,
+    min_samples_leaf=10,
+    l2_regularization=1.0,
+    early_stopping=False,
+    max_benign_rows=60_000,
+)
+"""Small, slow trees without early stopping, for when threats are rare."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +147,7 @@ def fit_trees(
         )
     if width == 0:
         return _constant(labels[train], "", "A record says nothing by itself here, so every score is the same.")
+    train = _fewer_benign(train, labels, seed, settings.max_benign_rows)
     rows, note = _subsample(train, width, seed, settings)
     truth = labels[rows]
     # A subsample of rare-lag rows could lose a lag again, so the check is repeated on the rows that are left.
@@ -136,8 +159,10 @@ def fit_trees(
         max_iter=settings.max_iter,
         learning_rate=settings.learning_rate,
         max_leaf_nodes=settings.max_leaf_nodes,
+        min_samples_leaf=settings.min_samples_leaf,
+        l2_regularization=settings.l2_regularization,
         # Early stopping sets a stratified tenth aside, which needs a few rows of each class.
-        early_stopping=rarest >= 20,
+        early_stopping=settings.early_stopping and rarest >= 20,
         random_state=seed,
     )
     model.fit(with_lags(features, rows, context), truth)
@@ -162,6 +187,19 @@ def _often(context: Context | None, rows: NDArray[np.int64]) -> Context | None:
         return None
     seen = np.count_nonzero(context.before[rows] >= 0, axis=0) >= _SEEN_ENOUGH
     return replace(context, before=context.before[:, seen])
+
+
+def _fewer_benign(
+    train: NDArray[np.int64], labels: NDArray[np.integer[Any]], seed: int, limit: int
+) -> NDArray[np.int64]:
+    """Every threat and at most `limit` benign rows, in their order; scores then rank, but are no probabilities."""
+    benign = np.flatnonzero(labels[train] == 0)
+    if not 0 < limit < len(benign):
+        return train
+    kept = labels[train] != 0
+    kept[np.random.default_rng(seed).choice(benign, size=limit, replace=False)] = True
+    rows: NDArray[np.int64] = train[kept]
+    return rows
 
 
 def _subsample(

@@ -112,29 +112,69 @@ def response_score(cost: float, cost_allow: float, cost_oracle: float) -> float 
     return (cost_allow - cost) / saved if saved > 0 else None
 
 
-def bootstrap(
-    recording: Recording, cost: NDArray[np.float64], allow: NDArray[np.float64], best: NDArray[np.float64], seed: int
-) -> tuple[float, float] | None:
+def total_cost(result: Outcome, costs: ResponseCosts) -> float:
+    """Cost of a replay under other prices: what happened stays as it was."""
+    return (
+        result.harm
+        + costs.false_block * result.false_blocks
+        + costs.false_quarantine * result.false_quarantines
+        + costs.alert * result.alerts
+        + costs.delayed * result.benign_delayed
+        + costs.suppressed * result.benign_suppressed
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """The two ends of the response score."""
+
+    allow: Outcome
+    """Of doing nothing: score 0."""
+    oracle: Outcome
+    """Of acting exactly at each process's first malicious event: score 1."""
+
+
+def reference_of(recording: Recording, costs: ResponseCosts) -> Reference:
+    """Replay both ends of the score on a part."""
+    return Reference(
+        allow=outcome(recording, allow_all(recording), costs), oracle=outcome(recording, oracle(recording), costs)
+    )
+
+
+Interval = tuple[float, float]
+
+
+def bootstrap(recording: Recording, result: Outcome, reference: Reference, seed: int) -> Interval | None:
     """A 95 % percentile interval of the response score over attack trees and the processes outside of them.
 
     Args:
         recording: The part.
-        cost: `Outcome.unit_cost` of the policy, float64 [E].
-        allow: The same of doing nothing.
-        best: The same of the oracle.
+        result: Of the policy.
+        reference: Both ends of the score.
         seed: Seed of the draws.
 
     Returns:
         Low and high end; None where the score is not defined.
     """
+    return _interval(recording, reference.allow.unit_cost - result.unit_cost, reference, seed)
+
+
+def bootstrap_lead(
+    recording: Recording, first: Outcome, second: Outcome, reference: Reference, seed: int
+) -> Interval | None:
+    """The same for the score of one policy less that of another, both drawn with the same attack trees."""
+    return _interval(recording, second.unit_cost - first.unit_cost, reference, seed)
+
+
+def _interval(recording: Recording, saved: NDArray[np.float64], reference: Reference, seed: int) -> Interval | None:
+    """Interval of (sum of `saved` [E]) / (what the oracle saves) over draws of units with replacement."""
+    possible = reference.allow.unit_cost - reference.oracle.unit_cost
     root = recording.forest.attack_roots(recording.malicious)
-    units = np.unique(root[recording.acting])
-    units = np.unique(np.concatenate((units, np.flatnonzero((cost != 0) | (allow != 0)))))
-    saved, possible = (allow - cost)[units], (allow - best)[units]
+    units = np.union1d(root[recording.acting], np.flatnonzero((saved != 0) | (possible != 0)))
     if possible.sum() <= 0:
         return None
     # Units with the same two numbers (nearly all of them: nothing happened) are drawn together, as one multinomial.
-    kinds, count = np.unique(np.stack((saved, possible)), axis=1, return_counts=True)
+    kinds, count = np.unique(np.stack((saved[units], possible[units])), axis=1, return_counts=True)
     draws = np.random.default_rng(seed).multinomial(len(units), count / len(units), size=DRAWS)
     above, below = draws @ kinds[0], draws @ kinds[1]
     scores = above[below > 0] / below[below > 0]

@@ -62,9 +62,11 @@ def tune(recording: Recording, score: NDArray[np.floating], costs: ResponseCosts
         costs: What is minimised.
 
     Returns:
-        The thresholds and their cost.
+        The thresholds and their cost; never more than that of doing nothing.
     """
-    tried = [*candidates(score, recording.forest.entity[recording.rows]), np.inf]
+    entity = recording.forest.entity[recording.rows]
+    tried = [*candidates(score, entity).tolist(), np.inf]
+    bound = _Bound.of(recording, score, costs)
     best = Thresholds()
     lowest = outcome(recording, best.decide(score), costs).cost
     for _ in range(_PASSES):
@@ -72,9 +74,50 @@ def tune(recording: Recording, score: NDArray[np.floating], costs: ResponseCosts
         for name in ("block", "quarantine", "alert"):
             for value in tried:
                 now = Thresholds(**{**vars(best), name: value})
+                if now == best or bound(now) >= lowest:
+                    continue
                 cost = outcome(recording, now.decide(score), costs).cost
                 if cost < lowest:
                     best, lowest = now, cost
         if lowest == before:
             break
     return best, lowest
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Bound:
+    """What thresholds cost at the very least: the replays of those that flag half of the processes take longest."""
+
+    peak: NDArray[np.float64]
+    """float64 [E]: highest score of each entity in the part, -inf without any."""
+    innocent: NDArray[np.bool_]
+    """bool [E]: whose containment is false."""
+    above: NDArray[np.float64]
+    """float64 [E]: highest score among the ancestors; inf below a malicious one, which may be blocked at any time."""
+    costs: ResponseCosts
+    """Prices."""
+
+    @classmethod
+    def of(cls, recording: Recording, score: NDArray[np.floating], costs: ResponseCosts) -> _Bound:
+        forest = recording.forest
+        peak = np.full(forest.entities, -np.inf)
+        np.maximum.at(peak, forest.entity[recording.rows], score)
+        ends = np.where(recording.malicious, np.inf, peak)
+        above = np.full(forest.entities, -np.inf)
+        for level in forest.levels[1:]:
+            parent = forest.parent[level]
+            above[level] = np.maximum(above[parent], ends[parent])
+        return cls(peak=peak, innocent=recording.innocent, above=above, costs=costs)
+
+    def __call__(self, now: Thresholds) -> float:
+        """Only processes that surely live to be acted on count, and only what the first action on them costs."""
+        living = self.above < now.block
+        blocked = living & (self.peak >= now.block)
+        asked = living & ~blocked & (self.peak >= min(now.alert, now.quarantine))
+        # An alert that comes before the Quarantine may clear the process, which then costs no more.
+        held = asked & (self.peak >= now.quarantine) & (now.quarantine <= now.alert)
+        return (
+            self.costs.false_block * int((blocked & self.innocent).sum())
+            + self.costs.false_quarantine * int((held & self.innocent).sum())
+            + self.costs.alert * int(asked.sum())
+        )
