@@ -10,6 +10,7 @@ from custodes.bft.votes import tolerated
 from custodes.evaluate.evaluation import Evaluation
 from custodes.evaluate.run_schema import MetricsLine
 from custodes.report.files import RunFiles
+from custodes.report.response import best_rival, members_ahead
 from custodes.report.scale import number, to_floats
 
 RATIO_ERROR = 1e-5
@@ -17,7 +18,9 @@ RATIO_ERROR = 1e-5
 FLOOR_RANGE = (0.9, 1.25)
 """Where value loss over its floor should lie over the last tenth of a training."""
 BEHIND = 0.02
-"""F1 that a baseline may be ahead without being worth a word."""
+"""F1 or response score that a baseline may be ahead without being worth a word."""
+NO_RIVALS = ("event-kind", "oracle")
+"""Baselines that are no opponents in F1: a kind rule may repeat how the labels were made, and the oracle is told."""
 
 
 def warnings_of(run: RunFiles) -> tuple[str, ...]:
@@ -44,16 +47,30 @@ def _results(run: RunFiles) -> Iterator[str]:
         if trained_on is not None and evaluation.data_digest != trained_on:
             yield f"the {evaluation.split} evaluation is on other data than the run was trained on"
         yield from _behind(evaluation)
+        yield from _response(evaluation)
 
 
 def _behind(evaluation: Evaluation) -> Iterator[str]:
-    # A kind rule that repeats how the labels were made is no opponent; its note says so beside its score.
-    rivals = {name: row.f1 for name, row in evaluation.baselines.items() if row.f1 is not None and name != "event-kind"}
+    rivals = {
+        name: row.f1 for name, row in evaluation.baselines.items() if row.f1 is not None and name not in NO_RIVALS
+    }
     if rivals and evaluation.f1 is not None:
         best = max(rivals, key=lambda name: rivals[name] or 0.0)
         ahead = (rivals[best] or 0.0) - evaluation.f1
         if ahead > BEHIND:
             yield f"on {evaluation.split} the baseline {best} is ahead of the team by F1 {ahead:.3f}"
+
+
+def _response(evaluation: Evaluation) -> Iterator[str]:
+    record = evaluation.response
+    if record is None or record.score is None:
+        return
+    rival = best_rival(evaluation)
+    ahead = (rival[1].score or 0.0) - record.score if rival else 0.0
+    if rival and ahead > BEHIND:
+        yield f"on {evaluation.split} the baseline {rival[0]} is ahead of the team by a response score of {ahead:.3f}"
+    for agent in members_ahead(record):
+        yield f"on {evaluation.split} agent {agent} alone responds at least as well as the team"
 
 
 def _team(run: RunFiles) -> Iterator[str]:

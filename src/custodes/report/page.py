@@ -9,9 +9,11 @@ from typing import Any
 import jinja2
 
 from custodes.bft.votes import ACTIONS, tolerated
-from custodes.report.checks import floor_ratio, warnings_of
+from custodes.evaluate.evaluation import Evaluation
+from custodes.report.checks import NO_RIVALS, floor_ratio, warnings_of
 from custodes.report.curves import learning_curves
 from custodes.report.files import RunFiles, read_run
+from custodes.report.response import RESPONSE_HEADS, best_rival
 from custodes.report.scale import number
 from custodes.report.tables import SCORE_HEADS, result_of, settings_of
 from custodes.train.atomic import write_atomic
@@ -66,6 +68,7 @@ def render(run: RunFiles) -> str:
         tiles=_tiles(run),
         results=[result_of(evaluation) for evaluation in run.evaluations],
         heads=SCORE_HEADS,
+        response_heads=RESPONSE_HEADS,
         actions=ACTIONS,
         figures=[figure for figure in figures if figure.chart is not None],
         undrawn=[figure.title for figure in figures if figure.chart is None],
@@ -92,17 +95,19 @@ def _tiles(run: RunFiles) -> tuple[Tile, ...]:
     tiles: list[Tile] = []
     if run.evaluations:
         first = run.evaluations[0]
+        tiles += _response_tiles(first)
         best = max(
-            ((row.f1, name) for name, row in first.baselines.items() if row.f1 is not None and name != "event-kind"),
+            ((row.f1, name) for name, row in first.baselines.items() if row.f1 is not None and name not in NO_RIVALS),
             default=None,
         )
         beside = f"{best[1]}: {best[0]:.3f}" if best else ""
         tiles.append(Tile(name=f"F1 on {first.split}", value=_share(first.f1), about=beside))
         tiles.append(Tile(name="precision", value=_share(first.precision)))
         tiles.append(Tile(name="recall", value=_share(first.recall), about=f"of {number(first.threats)} threats"))
-        allow = first.baselines.get("allow")
-        beside = f"allowing everything: {number(allow.reward_per_decision, 3)}" if allow else ""
-        tiles.append(Tile(name="reward per decision", value=number(first.reward_per_decision, 3), about=beside))
+        if first.reward_per_decision is not None:
+            allow = first.baselines.get("allow")
+            beside = f"allowing everything: {number(allow.reward_per_decision, 3)}" if allow else ""
+            tiles.append(Tile(name="reward per decision", value=number(first.reward_per_decision, 3), about=beside))
     ratio = floor_ratio(run.metrics)
     if ratio is not None:
         tiles.append(
@@ -114,6 +119,18 @@ def _tiles(run: RunFiles) -> tuple[Tile, ...]:
         about = f"{number(last.decisions)} decisions"
         tiles.append(Tile(name="training time", value=_duration(seconds), about=about))
     return tuple(tiles)
+
+
+def _response_tiles(evaluation: Evaluation) -> tuple[Tile, ...]:
+    if evaluation.response is None:
+        return ()
+    record, rival = evaluation.response, best_rival(evaluation)
+    beside = f"{rival[0]}: {rival[1].score:.3f}" if rival else ""
+    false = number(record.false_containments_per_1000, 3)
+    return (
+        Tile(name=f"response score on {evaluation.split}", value=_share(record.score), about=beside),
+        Tile(name="false containments", value=number(record.false_containments), about=f"{false} per 1,000 processes"),
+    )
 
 
 def _share(value: float | None) -> str:

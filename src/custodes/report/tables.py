@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from custodes.bft.votes import ACTIONS
 from custodes.evaluate.evaluation import Evaluation, Scores
+from custodes.report.response import ResponseSection, response_of
 from custodes.report.scale import number, to_floats
 from custodes.report.svg import Marker, marker_key, pr_chart
 
@@ -59,6 +60,8 @@ class Result:
     """Each agent's shares of the actions."""
     parts: tuple[tuple[str, str, str, str], ...]
     """Part, records, threats, rate."""
+    response: ResponseSection | None
+    """The response section; None in a run of the triage task."""
 
 
 SCORE_HEADS = ("F1", "precision", "recall", "PR-AUC", "AUROC", "reward per decision", "TP", "FP", "FN")
@@ -87,6 +90,7 @@ def result_of(evaluation: Evaluation) -> Result:
             (name, number(part.records), number(part.threats), "n/a" if part.rate is None else f"{part.rate:.2%}")
             for name, part in evaluation.split_summary.items()
         ),
+        response=response_of(evaluation),
     )
 
 
