@@ -15,12 +15,12 @@ from tests.env.response.worlds import Event, World, played
 
 def names(world: World, recording: Recording) -> list[tuple[str, str]]:
     """Stream and name of each entity."""
-    order = sorted(range(len(world.events)), key=lambda row: Definition(world).clock[row])
+    order = Definition(world).order
     rows = [order[first] for first in recording.forest.first]
     return [(world.events[row].stream, world.events[row].entity) for row in rows]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(played())
 def test_it_is_the_definition(case: tuple[World, NDArray[np.int8]]) -> None:
     world, decisions = case
@@ -38,7 +38,7 @@ def test_it_is_the_definition(case: tuple[World, NDArray[np.int8]]) -> None:
     assert price(recording, fast, world.costs).cost == pytest.approx(cost_of(slow, world.costs), abs=1e-9)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(played())
 def test_every_event_has_one_fate(case: tuple[World, NDArray[np.int8]]) -> None:
     world, decisions = case
@@ -51,7 +51,7 @@ def test_every_event_has_one_fate(case: tuple[World, NDArray[np.int8]]) -> None:
     assert found.malicious_prevented == int(((labels == 1) & (fate == SUPPRESSED)).sum())
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(played())
 def test_doing_nothing_scores_0_and_the_oracle_1_to_the_last_digit(case: tuple[World, NDArray[np.int8]]) -> None:
     world, _ = case
@@ -125,7 +125,8 @@ def pair(*labels: int, times: tuple[float, ...]) -> World:
 
 
 def fates(world: World, decisions: list[int]) -> list[int]:
-    return replay(world.recording, np.array(decisions), world.costs).fate.tolist()
+    found: list[int] = replay(world.recording, np.array(decisions), world.costs).fate.tolist()
+    return found
 
 
 def test_an_event_at_the_moment_of_the_verdict_comes_before_it() -> None:

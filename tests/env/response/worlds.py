@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -52,12 +53,12 @@ class World:
     rows: tuple[int, ...]
     costs: ResponseCosts
 
-    @property
+    @cached_property
     def dataset(self) -> Dataset:
         """The recording as a data set."""
         return dataset_of(self.events)
 
-    @property
+    @cached_property
     def recording(self) -> Recording:
         """The part, ready for replay."""
         return recording_of(self.dataset, np.array(self.rows), self.costs)
@@ -65,7 +66,7 @@ class World:
 
 @st.composite
 def costs(draw: st.DrawFn, *, lanes: bool = False) -> ResponseCosts:
-    """Costs with times of a few seconds, so that they meet the events' times; for lanes, a Quarantine outlasts alerts."""
+    """Costs with times of a few seconds, which meet the events' times; for lanes, a Quarantine outlasts an alert."""
     analyst = draw(st.integers(1, 6))
     return ResponseCosts(
         phase_harm=draw(st.sampled_from((1.0, 100.0))),
