@@ -31,6 +31,9 @@ class DataConfig:
     """Seed of the split, at least 0."""
     split_time: str = ""
     """Start of the test part (split `temporal`), ISO 8601, UTC when it names no zone; empty for the fractions."""
+    validation: Literal["time", "entity"] = "time"
+    """What validation is in split `temporal`: the end of the training period, or whole processes out of all of it,
+    which is of use where the end of it holds other attacks than its beginning."""
     max_rejects: float = 0.01
     """Share of malformed lines above which a load fails, in [0, 1]."""
     groups: tuple[str, ...] = ()

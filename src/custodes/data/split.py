@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, Literal
 
@@ -183,6 +183,10 @@ def _temporal(dataset: Dataset, config: DataConfig, rng: np.random.Generator) ->
     part = ((time >= validation_start).astype(np.int8) + (time >= test_start)).astype(np.int8)
     if validation == 0:
         part[time < test_start] = 0
+    elif config.validation == "entity" and before:
+        early = np.flatnonzero(time < test_start)
+        period = replace(dataset, events=dataset.events[early])
+        part[early], _ = _entity(period, replace(config, fractions=(share, 1 - share, 0.0)), rng)
     return part, ()
 
 

@@ -54,7 +54,6 @@ RARE: Final = TreeSettings(
     min_samples_leaf=10,
     l2_regularization=1.0,
     early_stopping=False,
-    max_benign_rows=60_000,
 )
 """Small, slow trees without early stopping, for when threats are rare."""
 

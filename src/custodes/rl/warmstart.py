@@ -1,7 +1,7 @@
 """Supervised warm start: before PPO, fit the policies to the training labels (optional, and named in the run's
 settings).
 
-Malicious events are answered with Quarantine, benign ones with Allow; others are left out. Collection, sequences and
+Malicious events are answered with containment, benign ones with Allow; others are left out. Collection, sequences and
 states are those of PPO, so the recurrent core is trained as it will be used.
 """
 
@@ -23,7 +23,12 @@ from custodes.rl.state import LearnerState
 
 
 def warm_start(
-    state: LearnerState, env: VectorEnv, config: LearnerConfig, stop: Callable[[], bool] = lambda: False
+    state: LearnerState,
+    env: VectorEnv,
+    config: LearnerConfig,
+    stop: Callable[[], bool] = lambda: False,
+    *,
+    answer: int = QUARANTINE,
 ) -> bool:
     """Take `config.warm_start_iterations` supervised rollouts; their decisions count. `state` changes in place.
 
@@ -32,6 +37,7 @@ def warm_start(
         env: Stepped in place.
         config: Settings.
         stop: Asked before each rollout; True gives up, and `state` is then of no use.
+        answer: The action that malicious events are answered with.
 
     Returns:
         Whether it was finished.
@@ -55,16 +61,16 @@ def warm_start(
         for _ in range(config.epochs):
             order = torch.randperm(units, generator=state.batching).to(rollout.begins.device)
             for part in order.tensor_split(min(config.minibatches, units)):
-                _step(state, rollout, cut(rollout.begins, part, config.chunk), config)
+                _step(state, rollout, cut(rollout.begins, part, config.chunk), config, answer)
     # PPO starts with an optimiser of its own: moments of another loss would misjudge its first steps.
     state.optimiser.state.clear()
     return True
 
 
-def _step(state: LearnerState, rollout: Rollout, sequences: Sequences, config: LearnerConfig) -> None:
+def _step(state: LearnerState, rollout: Rollout, sequences: Sequences, config: LearnerConfig, answer: int) -> None:
     label = rollout.label.flatten()[sequences.steps]
     known = (label == 0) | (label == 1)
-    wanted = torch.where(label == 1, QUARANTINE, ALLOW)[known]
+    wanted = torch.where(label == 1, answer, ALLOW)[known]
     if not len(wanted):
         return
     losses: list[Tensor] = []

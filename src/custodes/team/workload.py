@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +18,10 @@ from custodes.data.reader import load
 from custodes.data.split import PartName, Split, split
 from custodes.data.views import channel_is_hidden, check_views, preset_views, view_masks
 from custodes.env.lanes import Lanes, build_lanes
+from custodes.env.response.config import ResponseConfig
+from custodes.env.response.costs import ResponseCosts
+from custodes.env.response.env import ResponseEnv
+from custodes.env.response.recording import Recording, recording_of
 from custodes.env.table import EnvTable
 from custodes.env.triage import TriageConfig, TriageEnv
 from custodes.team.config import TeamConfig
@@ -25,6 +29,10 @@ from custodes.team.config import TeamConfig
 _CHANNEL_TOLD: Final = (
     "the views hide events by channel, which is no input here: whether an event is hidden tells its channel"
 )
+
+
+Player = TriageEnv | ResponseEnv
+"""What a learner steps."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,16 +51,46 @@ class Workload:
     """The same as tensors, with the agents' views."""
     env: TriageConfig
     """How it is played."""
+    costs: ResponseCosts = field(default_factory=ResponseCosts)
+    """What harm and disruption cost (response)."""
+    refit: bool = False
+    """Training plays the validation part too."""
     thin_views: tuple[str, ...] = ()
     """Sentences about channels that too few agents see, and about what the views give away."""
 
-    def lanes(self, part: PartName, window: int = 0) -> Lanes:
-        """Lanes of one part; `window` 0 plays each run of events whole."""
+    def lanes(self, part: PartName, window: int | None = None) -> Lanes:
+        """Lanes of one part; `window` 0 plays each run of events whole, None as the part is scored.
+
+        In triage that is whole. In response the agents' memory is cleared after each `env.window` events of a process,
+        in training and here alike: what they were never trained on is not played.
+        """
+        if window is None:
+            window = self.env.window if self.env.task == "response" else 0
         return build_lanes(self.dataset, self.split.rows(part), self.env.lanes, window)
 
-    def training_env(self, f: int, seed: int) -> TriageEnv:
-        """The lane player over the training part."""
-        return TriageEnv(self.table, self.lanes("train", self.env.window), self.env, f=f, seed=seed)
+    def training_rows(self) -> NDArray[np.int64]:
+        """Rows that training plays, ascending."""
+        parts: tuple[PartName, ...] = ("train", "validation") if self.refit else ("train",)
+        rows: NDArray[np.int64] = np.sort(np.concatenate([self.split.rows(part) for part in parts]))
+        return rows
+
+    def recording(self, rows: NDArray[np.int64]) -> Recording:
+        """Some rows with who started whom, for acting on them."""
+        return recording_of(self.dataset, rows, self.costs)
+
+    def training_env(self, f: int, seed: int) -> Player:
+        """The lane player over the training rows."""
+        rows = self.training_rows()
+        lanes = build_lanes(self.dataset, rows, self.env.lanes, self.env.window)
+        if self.env.task == "response":
+            config = ResponseConfig(
+                slots=self.env.slots,
+                credit=self.env.credit,
+                reward_scale=self.env.reward_scale,
+                lane_share=self.env.lane_share,
+            )
+            return ResponseEnv(self.table, lanes, self.recording(rows), self.costs, config, f=f, seed=seed)
+        return TriageEnv(self.table, lanes, self.env, f=f, seed=seed)
 
     def warnings(self) -> tuple[str, ...]:
         """What a reader of scores must know about the split and the views."""
@@ -64,6 +102,8 @@ def prepare(
     env: TriageConfig,
     team: TeamConfig,
     *,
+    costs: ResponseCosts | None = None,
+    refit: bool = False,
     encoder: Encoder | None = None,
     rejects: Path | None = None,
     device: torch.device | str = "cpu",
@@ -74,6 +114,8 @@ def prepare(
         data: What to read and how to split it.
         env: The game.
         team: How many agents, and their views.
+        costs: What acting costs (response); None for the defaults.
+        refit: The validation part is trained on too.
         encoder: A fitted one, for evaluation; None fits one on the training part.
         rejects: File for malformed lines.
         device: Where the table lives.
@@ -86,7 +128,8 @@ def prepare(
     if encoder is None:
         for part in ("train", "validation"):
             require_both_classes(dataset.labels[parts.rows(part)], f"{dataset.name}, {part} part")
-        encoder = Encoder.fit(dataset, parts.rows("train"), data)
+        fitted: tuple[PartName, ...] = ("train", "validation") if refit else ("train",)
+        encoder = Encoder.fit(dataset, np.sort(np.concatenate([parts.rows(part) for part in fitted])), data)
     features = encoder.transform(dataset)
     views = preset_views(team.views, team.agents)
     channels = tuple(dataset.events["channel"].unique().sort())
@@ -101,6 +144,8 @@ def prepare(
         features=features,
         table=table,
         env=env,
+        costs=costs or ResponseCosts(),
+        refit=refit,
         thin_views=(*thin, *told),
     )
 

@@ -79,5 +79,3 @@ class RunConfig:
             raise ValueError(f"env.reward_scale is {self.env.reward_scale}, not a finite number above 0")
         if self.env.task == "response" and self.env.lanes != "by_entity":
             raise ValueError(f"env.lanes is {self.env.lanes}, and response plays whole processes: use by_entity")
-        if self.env.task == "response" and self.env.window:
-            raise ValueError(f"env.window is {self.env.window}, and response plays whole processes: use 0")

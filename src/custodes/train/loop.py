@@ -11,10 +11,9 @@ from typing import Any, Final
 
 import torch
 
-from custodes.bft.votes import tolerated
+from custodes.bft.votes import BLOCK, QUARANTINE, tolerated
 from custodes.data.rejects import left_out_note
 from custodes.env.lanes import Lanes
-from custodes.env.triage import TriageEnv
 from custodes.errors import CustodesError
 from custodes.evaluate.baselines import rewards_of
 from custodes.evaluate.metrics import binary_metrics, contains
@@ -22,13 +21,13 @@ from custodes.rl.learner import iterate
 from custodes.rl.state import LearnerState, create, pack, unpack
 from custodes.rl.warmstart import warm_start
 from custodes.team.team import Team
-from custodes.team.workload import Workload, prepare
+from custodes.team.workload import Player, Workload
 from custodes.train import checkpoint
 from custodes.train.config import RunConfig
 from custodes.train.encoder_file import encoder_digest, read_encoder, write_encoder
 from custodes.train.rejected import REJECTS, move_into_run, rejects_aside
 from custodes.train.run_folder import RunFolder, check_new, create_run, current_versions, open_run
-from custodes.train.scoring import reward_columns, team_warnings
+from custodes.train.scoring import response_of, reward_columns, team_warnings, workload_for
 from custodes.train.tensorboard import EventLog
 
 Line = Mapping[str, Any]
@@ -55,13 +54,13 @@ class _Session:
     run: RunFolder
     config: RunConfig
     workload: Workload
-    env: TriageEnv
+    env: Player
     learner: LearnerState
     validation: Lanes
     next_evaluation: int
     """Evaluate when so many decisions are done."""
-    best_f1: float
-    """Best validation F1 so far; -1 before the first evaluation."""
+    best: float
+    """Best validation score so far (F1, or the response score); -inf before the first evaluation."""
     seconds: float
     """Time spent in iterations so far."""
     warmed: bool
@@ -84,7 +83,7 @@ def train(config: RunConfig, out: Path, watcher: Watcher | None = None) -> RunFo
     _use_threads(config)
     device = _device(config)
     with rejects_aside(out) as rejects:
-        workload = prepare(config.data, config.env, config.team, rejects=rejects, device=device)
+        workload = workload_for(config, rejects=rejects, device=device)
         player = _player(config, workload, device)  # Before the folder is made: it refuses what does not fit.
         run = create_run(out, config, workload.dataset.digest, encoder=encoder_digest(workload.encoder))
         move_into_run(rejects, out)
@@ -113,7 +112,7 @@ def resume(out: Path, watcher: Watcher | None = None) -> RunFolder:
     _use_threads(config)
     device = _device(config)
     with run.lock():
-        workload = prepare(config.data, config.env, config.team, encoder=read_encoder(out, run.encoder), device=device)
+        workload = workload_for(config, encoder=read_encoder(out, run.encoder), device=device)
         check_digest(run, workload)
         session = _session(run, workload, _player(config, workload, device))
         if any((run.checkpoints / name).exists() for name in (checkpoint.LAST, checkpoint.PREVIOUS)):
@@ -130,7 +129,7 @@ def _restore(session: _Session, saved: checkpoint.Checkpoint) -> None:
     """Put a checkpoint into a fresh session."""
     unpack(session.learner, session.env, dict(saved.tensors), dict(saved.scalars))
     session.next_evaluation = int(saved.scalars["next_evaluation"])
-    session.best_f1 = float(saved.scalars["best_f1"])
+    session.best = float(saved.scalars["best"])
     session.seconds = float(saved.scalars["seconds"])
     session.warmed = bool(saved.scalars["warmed"])
 
@@ -164,12 +163,12 @@ def check_digest(run: RunFolder, workload: Workload) -> None:
         )
 
 
-def _player(config: RunConfig, workload: Workload, device: torch.device) -> tuple[TriageEnv, LearnerState]:
+def _player(config: RunConfig, workload: Workload, device: torch.device) -> tuple[Player, LearnerState]:
     env = workload.training_env(tolerated(config.team.agents), config.seed)
     return env, create(config.rl, env, config.seed, device)
 
 
-def _session(run: RunFolder, workload: Workload, player: tuple[TriageEnv, LearnerState]) -> _Session:
+def _session(run: RunFolder, workload: Workload, player: tuple[Player, LearnerState]) -> _Session:
     env, learner = player
     return _Session(
         run=run,
@@ -179,7 +178,7 @@ def _session(run: RunFolder, workload: Workload, player: tuple[TriageEnv, Learne
         learner=learner,
         validation=workload.lanes("validation"),
         next_evaluation=0,
-        best_f1=-1.0,
+        best=-math.inf,
         seconds=0.0,
         warmed=not run.config.rl.warm_start,
     )
@@ -192,7 +191,8 @@ def _loop(session: _Session, watcher: Watcher) -> None:
     total = config.train.iterations or max(1, -(-config.train.decisions // per_iteration) - warm)
     watcher.started(session.run, learner.decisions, (total + warm) * per_iteration)
     if not session.warmed:
-        if not warm_start(learner, session.env, config.rl, watcher.stop):
+        answer = BLOCK if config.env.task == "response" else QUARANTINE
+        if not warm_start(learner, session.env, config.rl, watcher.stop, answer=answer):
             return  # The checkpoint from before it stands; a resumed run warms up anew, to the same bits.
         session.warmed = True
         _save(session)
@@ -219,13 +219,13 @@ def _loop(session: _Session, watcher: Watcher) -> None:
                 return
 
 
-EVALUATED: Final = ("eval_f1", "eval_precision", "eval_recall", "eval_reward_per_decision")
+EVALUATED: Final = ("eval_f1", "eval_precision", "eval_recall", "eval_reward_per_decision", "eval_response")
 
 
 def _evaluate(session: _Session) -> dict[str, Any]:
     """Play the validation part greedily; keep the state that did best."""
     learner, workload = session.learner, session.workload
-    play = Team.of(learner.policy).play(workload.table, session.validation)
+    play, response = response_of(Team.of(learner.policy), workload, session.validation)
     labels = workload.dataset.labels[play.rows]
     metrics = binary_metrics(
         labels=labels,
@@ -234,15 +234,17 @@ def _evaluate(session: _Session) -> dict[str, Any]:
         rewards=rewards_of(play.decisions, labels, reward_columns(workload.env)),
     )
     session.next_evaluation = learner.decisions + session.config.train.eval_every
-    score = metrics["f1"] or 0.0
-    if score > session.best_f1:
-        session.best_f1 = score
+    # A team that was trained on the validation part too is not chosen by it: the last one stands.
+    score = (metrics["f1"] or 0.0) if response is None else response
+    if score > session.best or workload.refit:
+        session.best = score
         checkpoint.save_best(session.run.checkpoints, *_packed(session))
     return {
         "eval_f1": metrics["f1"],
         "eval_precision": metrics["precision"],
         "eval_recall": metrics["recall"],
         "eval_reward_per_decision": metrics["reward_per_decision"],
+        "eval_response": response,
     }
 
 
@@ -250,7 +252,7 @@ def _packed(session: _Session) -> tuple[dict[str, torch.Tensor], dict[str, Any]]
     tensors, scalars = pack(session.learner, session.env)
     extra = {
         "next_evaluation": session.next_evaluation,
-        "best_f1": session.best_f1,
+        "best": session.best,
         "seconds": session.seconds,
         "warmed": session.warmed,
     }

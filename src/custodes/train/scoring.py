@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import polars as pl
+import torch
 from numpy.typing import NDArray
 
 from custodes.bft.votes import tolerated
 from custodes.data.dataset import codes
+from custodes.data.features import Encoder
 from custodes.data.split import PartName
+from custodes.env.lanes import Lanes
+from custodes.env.response.replay import MASKS
 from custodes.env.triage import TriageConfig, reward_table
 from custodes.evaluate.baselines import BASELINES, BaselineInputs, BaselineScores, run_baselines
 from custodes.evaluate.evaluation import Evaluation, Played, Scene, evaluate_play
+from custodes.evaluate.response.inputs import lane_of_rows, records_alone
+from custodes.evaluate.response.outcome import allow_all, oracle, outcome, response_score
+from custodes.evaluate.response.policy import score_response
+from custodes.evaluate.response.record import in_order
 from custodes.rl.networks import Policy
 from custodes.rl.state import load_policy
-from custodes.team.team import Team
+from custodes.team.team import Play, Team
 from custodes.team.workload import Workload, prepare, with_data
 from custodes.train import checkpoint
 from custodes.train.config import RunConfig
@@ -97,16 +103,17 @@ def evaluate_run(
     if which == "best" and not file.exists():
         file = run.checkpoints / checkpoint.LAST
     team, saved = load_team(run, workload, file)
+    responds = workload.env.task == "response"
     lanes = workload.lanes(part)
     begin = time.perf_counter()
-    play = team.play(workload.table, lanes)
+    play = team.play(workload.table, lanes, MASKS if responds else None)
     seconds = time.perf_counter() - begin
     scene = Scene(
         dataset=workload.dataset.name,
         split=part,
         labels=workload.dataset.labels,
         split_rows=workload.split.rows(part),
-        rewards=reward_columns(workload.env),
+        rewards=None if responds else reward_columns(workload.env),
         f=team.f,
         split_summary=workload.split.summary(workload.dataset.labels),  # type: ignore[arg-type]
         split_method=workload.split.method,
@@ -114,10 +121,35 @@ def evaluate_run(
         checkpoint=str(file.relative_to(run.path)),
         iteration=int(saved.scalars["iteration"]),
         trained_decisions=int(saved.scalars["decisions"]),
-        warnings=(*data_warnings(run, workload), *workload.warnings(), *team_warnings(run.config)),
+        warnings=(
+            *data_warnings(run, workload),
+            *workload.warnings(),
+            *team_warnings(run.config),
+            *_refit_warnings(workload, part),
+        ),
     )
     played = Played(rows=play.rows, decisions=play.decisions, score=play.score, votes=play.votes)
-    return evaluate_play(played, scene, score_baselines(workload, part, baselines, run.config.seed), seconds=seconds)
+    if not responds:
+        beside = score_baselines(workload, part, baselines, run.config.seed)
+        return evaluate_play(played, scene, beside, seconds=seconds)
+    assert play.decisions_by_state is not None
+    scores = score_response(
+        workload,
+        part,
+        rows=play.rows,
+        decisions=play.decisions_by_state,
+        votes=play.votes_by_state,
+        baselines=baselines,
+        seed=run.config.seed,
+    )
+    return evaluate_play(played, scene, scores.baselines, seconds=seconds, response=scores.record)
+
+
+def _refit_warnings(workload: Workload, part: PartName) -> tuple[str, ...]:
+    """That a team was trained on what it is scored on."""
+    if part == "validation" and workload.refit:
+        return ("the team was trained on the validation part too (train.refit)",)
+    return ()
 
 
 def score_baselines(
@@ -140,35 +172,54 @@ def score_baselines(
     return run_baselines(inputs, wanted, seed)
 
 
-def records_alone(workload: Workload) -> NDArray[np.float32]:
-    """[N, C]: the inputs of each record as if nothing had come before it.
-
-    Inputs that then do not vary over the training part are left out, so C may be 0 (inputs of history alone). Every
-    record is put into a stream of its own, so that no feature can hold any history.
-    """
-    events = workload.dataset.events
-    row = pl.int_range(len(events)).cast(pl.String)
-    alone = workload.encoder.transform(replace(workload.dataset, events=events.with_columns(stream=row)))
-    train = alone[workload.split.rows("train")]
-    varies = np.ptp(train, axis=0) > 0 if len(train) else np.zeros(alone.shape[1], dtype=np.bool_)
-    kept: NDArray[np.float32] = np.ascontiguousarray(alone[:, varies])
-    return kept
-
-
-def lane_of_rows(workload: Workload) -> NDArray[np.int64]:
-    """[N]: a number for the lane of each row, over all parts; -1 for rows in no part."""
-    found = np.full(len(workload.dataset), -1, dtype=np.int64)
-    first = 0
-    for part in ("train", "validation", "test"):
-        if not len(workload.split.rows(part)):
-            continue
-        lanes = workload.lanes(part)
-        found[lanes.order] = first + np.repeat(np.arange(len(lanes.start)), lanes.length)
-        first += len(lanes.start)
-    return found
-
-
 def workload_of(run: RunFolder, data: str = "") -> Workload:
     """The data of a run, or another file read the same way, encoded as the run was trained."""
-    config = run.config
-    return prepare(with_data(config.data, data), config.env, config.team, encoder=read_encoder(run.path, run.encoder))
+    return workload_for(run.config, data=data, encoder=read_encoder(run.path, run.encoder))
+
+
+def workload_for(
+    config: RunConfig,
+    *,
+    data: str = "",
+    encoder: Encoder | None = None,
+    rejects: Path | None = None,
+    device: torch.device | str = "cpu",
+) -> Workload:
+    """What the settings of a run say is played.
+
+    Args:
+        config: The settings.
+        data: Another file to read the same way; empty for the run's own.
+        encoder: A fitted one; None fits one on the training rows.
+        rejects: File for malformed lines.
+        device: Where the table lives.
+
+    Raises:
+        CustodesError: Data that cannot be used.
+    """
+    return prepare(
+        with_data(config.data, data),
+        config.env,
+        config.team,
+        costs=config.response,
+        refit=config.train.refit,
+        encoder=encoder,
+        rejects=rejects,
+        device=device,
+    )
+
+
+def response_of(team: Team, workload: Workload, lanes: Lanes) -> tuple[Play, float | None]:
+    """Play lanes greedily, and replay the decisions where actions intervene.
+
+    Returns:
+        The play, and its response score; None in triage, and where the lanes hold no attack.
+    """
+    if workload.env.task == "triage":
+        return team.play(workload.table, lanes), None
+    play = team.play(workload.table, lanes, MASKS)
+    assert play.decisions_by_state is not None
+    recording, costs = workload.recording(np.sort(lanes.order)), workload.costs
+    spent = outcome(recording, in_order(recording, play.rows, play.decisions_by_state), costs).cost
+    nothing, best = (outcome(recording, policy(recording), costs).cost for policy in (allow_all, oracle))
+    return play, response_score(spent, nothing, best)

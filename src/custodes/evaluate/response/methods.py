@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from custodes.data.dataset import codes
+from custodes.data.schema import MALICIOUS
 from custodes.evaluate.response.inputs import PolicyInputs
 from custodes.evaluate.trees import RARE, RARE_THREATS, Context, TreeSettings, fit_trees, lag_rows
 
@@ -28,6 +29,9 @@ class Fitted:
     note: str = ""
     """What a reader of its figures must know."""
 
+
+_RARE_WIDE: Final = replace(RARE, max_benign_rows=20_000, max_iter=100, learning_rate=0.1)
+"""For inputs with hundreds of columns of lags, which take ten times as long."""
 
 Fit = Callable[[Rows, int], Fitted]
 """From labelled training rows and a seed to a fitted method."""
@@ -97,30 +101,24 @@ def _rarity(code: Rows, process: Rows, rows: Rows) -> NDArray[np.float64]:
 
 def _trees(inputs: PolicyInputs, only: TreeSettings | None) -> dict[str, Fit]:
     """Boosted trees on what the record says by itself."""
-    return {
-        name: _boosted(inputs, inputs.alone, None, settings) for name, settings in _tree_settings(inputs, only).items()
-    }
+    return {"the record": _boosted(inputs, inputs.alone, None, only or _settings(inputs))}
 
 
 def _trees_context(inputs: PolicyInputs, only: TreeSettings | None) -> dict[str, Fit]:
-    """Boosted trees on all inputs of the team, alone and with the records before the event in its lane."""
-    found: dict[str, Fit] = {}
-    for name, settings in _tree_settings(inputs, only).items():
-        context = Context(before=lag_rows(inputs.lanes, settings.lags), records=inputs.alone)
-        found[f"{name} inputs".strip()] = _boosted(inputs, inputs.features, None, settings)
-        found[f"{name} inputs with {settings.lags} records before".strip()] = _boosted(
-            inputs, inputs.features, context, settings
-        )
-    return found
+    """Boosted trees on all inputs of the team, which may hold history, without and with the records before."""
+    settings = only or _settings(inputs)
+    # With rare threats hundreds of columns of lags mostly fit noise; fewer benign rows make trying it affordable.
+    wide = settings if only or settings != RARE else _RARE_WIDE
+    context = Context(before=lag_rows(inputs.lanes, wide.lags), records=inputs.alone)
+    return {
+        "the team's inputs": _boosted(inputs, inputs.features, None, settings),
+        f"the team's inputs and {wide.lags} records before": _boosted(inputs, inputs.features, context, wide),
+    }
 
 
-def _tree_settings(inputs: PolicyInputs, only: TreeSettings | None) -> dict[str, TreeSettings]:
-    if only is not None:
-        return {"": only}
-    threats = int((inputs.labels[inputs.train] == 1).sum())
-    if threats >= RARE_THREATS:
-        return {"": TreeSettings()}
-    return {"15 leaves,": RARE, "7 leaves,": replace(RARE, max_leaf_nodes=7)}
+def _settings(inputs: PolicyInputs) -> TreeSettings:
+    threats = int((inputs.labels[inputs.train] == MALICIOUS).sum())
+    return TreeSettings() if threats >= RARE_THREATS else RARE
 
 
 def _boosted(
