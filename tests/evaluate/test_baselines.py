@@ -192,3 +192,28 @@ def test_bad_input_is_one_line() -> None:
         run_baselines(changed(inputs, kinds=inputs.kinds[:-1]), ["allow"])
     with pytest.raises(ValueError, match="rewards"):
         run_baselines(changed(inputs, rewards=REWARDS.T), ["allow"])
+
+
+def test_every_threat_is_kept_where_benign_rows_are_drawn() -> None:
+    inputs = table()
+    train = inputs.rows("train")
+    threats = int((inputs.labels[train] == 1).sum())
+    settings = TreeSettings(max_iter=5, max_benign_rows=100)
+    model = fit_trees(inputs.features, inputs.labels, train, context=None, seed=0, settings=settings)
+    assert model.train_rows == threats + 100
+    whole = TreeSettings(max_iter=5, max_benign_rows=len(train))
+    assert fit_trees(inputs.features, inputs.labels, train, context=None, seed=0, settings=whole).train_rows == len(
+        train
+    )
+
+
+def test_settings_for_rare_threats_change_the_trees() -> None:
+    inputs = table()
+    train = inputs.rows("train")
+    plain = TreeSettings(max_iter=10, max_leaf_nodes=15, early_stopping=False)
+    stiff = dataclasses.replace(plain, min_samples_leaf=200, l2_regularization=50.0)
+    scores = [
+        fit_trees(inputs.features, inputs.labels, train, context=None, seed=0, settings=settings).score(train)
+        for settings in (plain, stiff)
+    ]
+    assert np.ptp(scores[1]) < np.ptp(scores[0])

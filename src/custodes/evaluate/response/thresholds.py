@@ -111,7 +111,7 @@ class _Bound:
 
     def __call__(self, now: Thresholds) -> float:
         """Only processes that surely live to be acted on count, and only what the first action on them costs."""
-        living = self.above < now.block
+        living = (self.above < now.block) & (self.peak > -np.inf)
         blocked = living & (self.peak >= now.block)
         asked = living & ~blocked & (self.peak >= min(now.alert, now.quarantine))
         # An alert that comes before the Quarantine may clear the process, which then costs no more.
