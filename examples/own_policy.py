@@ -34,7 +34,7 @@ def policy(inputs: PolicyInputs) -> np.ndarray:
     # Running mean over the last eight events of the process: earlier rows only, as a policy must.
     evidence = pl.col("evidence").fill_null(0.0).rolling_mean(8, min_samples=1).over("stream", "entity")
     score = events.select(evidence)["evidence"].to_numpy()
-    thresholds, _ = tune(inputs.tuning, score[inputs.train], inputs.costs)
+    thresholds, _ = tune(inputs.rehearsal, score[inputs.train])
     return thresholds.decide(score[inputs.scored])
 
 

@@ -19,7 +19,6 @@ from custodes.evaluate.response.baselines import ONE_ACTION, RESPONSE_BASELINES,
 from custodes.evaluate.response.fitting import fit_and_tune
 from custodes.evaluate.response.inputs import PolicyInputs, policy_inputs
 from custodes.evaluate.response.methods import METHODS, _settings
-from custodes.evaluate.response.outcome import allow_all, outcome
 from custodes.evaluate.response.policy import ResponseScores, score_policy, score_response
 from custodes.evaluate.response.record import response_record
 from custodes.evaluate.trees import RARE, RARE_THREATS, TreeSettings
@@ -97,7 +96,7 @@ def test_a_policy_sees_no_truth_of_the_part() -> None:
     assert (inputs.labels[inputs.scored] == -1).all()
     assert not np.intersect1d(inputs.train, inputs.scored).size
     assert inputs.scored.tolist() == part.source.tolist()
-    assert inputs.train.tolist() == inputs.tuning.source.tolist()
+    assert inputs.train.tolist() == inputs.rehearsal.whole.source.tolist()
     assert not set(inputs.events["object"].to_list()) & set(workload().dataset.events["object"].to_list()) - {""}
     # Other truth in the part changes nothing that is seen.
     work = workload()
@@ -111,7 +110,7 @@ def test_a_policy_sees_no_truth_of_the_part() -> None:
     for name in ("labels", "train", "folds", "scored", "lanes"):
         assert np.array_equal(getattr(inputs, name), getattr(again, name)), name
     for name in ("harm", "malicious", "innocent", "benign", "phase"):
-        assert np.array_equal(getattr(inputs.tuning, name), getattr(again.tuning, name)), name
+        assert np.array_equal(getattr(inputs.rehearsal.whole, name), getattr(again.rehearsal.whole, name)), name
     assert inputs.events.equals(again.events)
 
 
@@ -173,8 +172,7 @@ def test_one_action_for_everything_is_far_from_the_oracle() -> None:
 def test_trees_learn_what_the_cost_asks_for() -> None:
     inputs, _ = policy_inputs(workload())
     tuned = fit_and_tune(METHODS["trees-context"], inputs, trees=SMALL)
-    nothing = outcome(inputs.tuning, allow_all(inputs.tuning), inputs.costs).cost
-    assert tuned.cost < 0.8 * nothing
+    assert tuned.cost < 0.8 * inputs.rehearsal.cost_allow
     again = fit_and_tune(METHODS["trees-context"], inputs, trees=SMALL)
     assert (again.thresholds, again.cost) == (tuned.thresholds, tuned.cost)
     assert "2 settings the training period chose: the team's inputs" in tuned.note

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from custodes.env.response.costs import ResponseCosts
 from custodes.evaluate.response.folds import FOLDS, deal_folds
 from custodes.evaluate.response.outcome import allow_all, outcome
+from custodes.evaluate.response.rehearsal import Rehearsal
 from custodes.evaluate.response.thresholds import Thresholds, _Bound, tune
 from tests.env.response.worlds import Event, World, worlds
 from tests.evaluate.response.small import COSTS, recording, recording_with, workload
@@ -38,7 +39,7 @@ def test_the_severest_action_whose_threshold_is_reached_is_taken() -> None:
 def test_tuned_thresholds_are_never_worse_than_doing_nothing(game: tuple[World, np.ndarray]) -> None:
     world, score = game
     part = world.recording
-    thresholds, cost = tune(part, score, world.costs)
+    thresholds, cost = tune(Rehearsal.of(part, world.costs), score)
     assert cost == outcome(part, thresholds.decide(score), world.costs).cost
     assert cost <= outcome(part, allow_all(part), world.costs).cost
 
@@ -62,7 +63,7 @@ def test_the_bound_is_the_whole_price_where_every_process_is_blocked_for_nothing
 def test_a_perfect_score_is_tuned_to_the_oracles_cost() -> None:
     part = recording()
     score = (part.labels[part.rows] == 1).astype(float)
-    thresholds, cost = tune(part, score, COSTS)
+    thresholds, cost = tune(Rehearsal.of(part, COSTS), score)
     assert cost == pytest.approx(0.02)
     assert thresholds == Thresholds(block=0.5)
 
@@ -73,7 +74,7 @@ def test_a_cheap_quarantine_is_preferred_where_blocks_are_dear() -> None:
     part = recording_with(
         Event(time=1, entity="bad", label=1), Event(time=2, entity="bad", label=1), Event(time=3, entity="good")
     )
-    thresholds, cost = tune(part, np.array([0.9, 0.9, 0.9]), costs)
+    thresholds, cost = tune(Rehearsal.of(part, costs), np.array([0.9, 0.9, 0.9]))
     assert np.isinf(thresholds.block)
     assert thresholds.quarantine <= 0.9
     assert cost == pytest.approx(0.1 + 1 + 0.1 + 0.01)
@@ -108,3 +109,36 @@ def test_every_fold_of_a_recording_holds_events_and_no_process_is_torn() -> None
     assert np.unique(folds).tolist() == list(range(FOLDS))
     entity = part.forest.entity[part.rows]
     assert len(np.unique(np.stack((entity, folds)), axis=1).T) == len(np.unique(entity))
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(game=scored(), pieces=st.integers(1, 4))
+def test_a_rehearsal_holds_each_event_once_with_its_harm(game: tuple[World, np.ndarray], pieces: int) -> None:
+    world, score = game
+    part = world.recording
+    rehearsal = Rehearsal.of(part, world.costs, pieces)
+    assert sorted(np.concatenate(rehearsal.places).tolist()) == list(range(len(part.rows)))
+    assert np.concatenate([piece.rows for piece in rehearsal.pieces]).tolist() == (
+        part.rows[np.concatenate(rehearsal.places)].tolist()
+    )
+    # Nothing is done, so the pieces cost what the whole does.
+    assert rehearsal.cost_allow == pytest.approx(outcome(part, allow_all(part), world.costs).cost)
+    for piece in rehearsal.pieces:
+        assert set(piece.acting.tolist()) <= set(part.acting.tolist())
+    entities = [set(piece.acting.tolist()) for piece in rehearsal.pieces]
+    assert sum(map(len, entities)) == len(part.acting)
+    thresholds, cost = tune(rehearsal, score)
+    assert cost == rehearsal.cost(thresholds.decide(score)) <= rehearsal.cost_allow
+
+
+def test_a_block_prunes_nothing_outside_of_its_piece() -> None:
+    part = recording_with(
+        Event(time=1, entity="root"), Event(time=2, entity="c", parent="root"), Event(time=3, entity="c", label=1)
+    )
+    block_all = np.full(3, 3)
+    assert Rehearsal.of(part, COSTS).cost(block_all) == pytest.approx(5 + 2 * 0.02)
+    assert Rehearsal.of(part, COSTS, 2).cost(block_all) == pytest.approx(5 + 2 * 0.02)
+    innocent = recording_with(Event(time=1, entity="root"), Event(time=2, entity="c", parent="root"))
+    assert Rehearsal.of(innocent, COSTS).cost(np.full(2, 3)) == pytest.approx(5 + 2 * 0.02)
+    assert Rehearsal.of(innocent, COSTS, 2).cost(np.full(2, 3)) == pytest.approx(10 + 2 * 0.02)
+    assert Rehearsal.of(innocent, COSTS, 2).score(1.0) is None

@@ -27,7 +27,6 @@ from custodes.evaluate.response.outcome import (
     oracle,
     outcome,
     reference_of,
-    response_score,
 )
 from custodes.evaluate.response.schema import BaselineResponse, TunedThresholds
 from custodes.evaluate.response.thresholds import Thresholds
@@ -133,7 +132,7 @@ def _record(
         "response": BaselineResponse(
             **figure_values(recording, result, ends, inputs.costs, seed=seed),
             thresholds=_thresholds(tuned.thresholds) if tuned else None,
-            tuned_score=_tuned_score(tuned, inputs) if tuned else None,
+            tuned_score=inputs.rehearsal.score(tuned.cost) if tuned else None,
             behind_ci=bootstrap_lead(recording, team, result, ends, seed) if team else None,
             note=note,
             seconds=seconds,
@@ -161,11 +160,6 @@ def _act(name: str, inputs: PolicyInputs, recording: Recording, seed: int, trees
     return _Actions(
         decisions=tuned.thresholds.decide(score), score=score, contained=score >= tuned.f1_threshold, tuned=tuned
     )
-
-
-def _tuned_score(tuned: Tuned, inputs: PolicyInputs) -> float | None:
-    ends = reference_of(inputs.tuning, inputs.costs)
-    return response_score(tuned.cost, ends.allow.cost, ends.oracle.cost)
 
 
 def _thresholds(thresholds: Thresholds) -> TunedThresholds:

@@ -51,7 +51,7 @@ def fit_and_tune(method: Method, inputs: PolicyInputs, *, seed: int = 0, trees: 
     best: tuple[float, str, Thresholds, NDArray[np.float64]] | None = None
     for name, fit in choices.items():
         score = _held_out(fit, inputs, seed) if method.held_out else fit(inputs.known(), seed).score(inputs.train)
-        thresholds, cost = tune(inputs.tuning, score, inputs.costs)
+        thresholds, cost = tune(inputs.rehearsal, score)
         if best is None or cost < best[0]:
             best = cost, name, thresholds, score
     assert best is not None  # Every method has a setting.

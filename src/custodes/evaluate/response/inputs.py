@@ -16,6 +16,7 @@ from custodes.env.response.costs import ResponseCosts
 from custodes.env.response.recording import Recording, recording_of
 from custodes.errors import CustodesError
 from custodes.evaluate.response.folds import deal_folds
+from custodes.evaluate.response.rehearsal import Rehearsal
 from custodes.team.workload import Workload
 
 _TRUTH: Final = ("label", "phase", PART)
@@ -46,12 +47,12 @@ class PolicyInputs:
     """int64 [T]: rows of the period before the scored part, in the order of time."""
     folds: NDArray[np.int64]
     """int64 [T], 0 to 3: fold of each of these rows (`deal_folds`)."""
-    tuning: Recording
-    """The training period to replay on (`outcome`), for whoever tunes for the cost; `tuning.source` is `train`."""
+    rehearsal: Rehearsal
+    """The training period to replay on (`Rehearsal.cost`, `tune`), its events in the order of `train`."""
     scored: NDArray[np.int64]
     """int64 [M]: rows to decide on, in the order in which they are replayed."""
     costs: ResponseCosts
-    """What acting costs here."""
+    """What acting costs here; as in `rehearsal`."""
     names_shown: bool
     """Whether executables' names are in `events` and in the features."""
 
@@ -88,7 +89,9 @@ def policy_inputs(
             "no labelled event to learn from", where=f"{', '.join(period)} part", fix="change the split"
         )
     # Who turns malicious later is not known yet: truth outside of the period is taken out before anything is counted.
-    tuning = recording_of(_with_truth(workload.dataset, labels), rows, prices)
+    known = recording_of(_with_truth(workload.dataset, labels), rows, prices)
+    scored = recording_of(workload.dataset, workload.split.rows(part), prices)
+    pieces = round(len(known.acting) / len(scored.acting)) if workload.split.method == "entity" else 1
     shown = "names" in workload.encoder.groups
     inputs = PolicyInputs(
         events=_shown(workload.dataset.events, names=shown),
@@ -96,14 +99,14 @@ def policy_inputs(
         alone=records_alone(workload),
         lanes=lane_of_rows(workload),
         labels=labels,
-        train=tuning.source,
-        folds=deal_folds(tuning),
-        tuning=tuning,
-        scored=(part_recording := recording_of(workload.dataset, workload.split.rows(part), prices)).source,
+        train=known.source,
+        folds=deal_folds(known),
+        rehearsal=Rehearsal.of(known, prices, max(1, pieces)),
+        scored=scored.source,
         costs=prices,
         names_shown=shown,
     )
-    return inputs, part_recording
+    return inputs, scored
 
 
 def records_alone(workload: Workload) -> NDArray[np.float32]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from custodes.bft.votes import ALERT, BLOCK, QUARANTINE
 from custodes.env.response.costs import ResponseCosts
 from custodes.env.response.recording import Recording
-from custodes.evaluate.response.outcome import outcome
+from custodes.evaluate.response.rehearsal import Rehearsal
 
 CANDIDATES: Final = 24
 """Thresholds tried for each action."""
@@ -53,30 +53,31 @@ def candidates(score: NDArray[np.floating], entity: NDArray[np.integer]) -> NDAr
     return np.asarray(middle, dtype=np.float64)
 
 
-def tune(recording: Recording, score: NDArray[np.floating], costs: ResponseCosts) -> tuple[Thresholds, float]:
-    """Thresholds with the lowest cost on a part, by coordinate descent from doing nothing.
+def tune(rehearsal: Rehearsal, score: NDArray[np.floating]) -> tuple[Thresholds, float]:
+    """Thresholds with the lowest cost on a training period, by coordinate descent from doing nothing.
 
     Args:
-        recording: The part to tune on.
-        score: Score of each of its events, float [M].
-        costs: What is minimised.
+        rehearsal: The period, T events.
+        score: Score of each of them, float [T].
 
     Returns:
         The thresholds and their cost; never more than that of doing nothing.
     """
-    entity = recording.forest.entity[recording.rows]
-    tried = [*candidates(score, entity).tolist(), np.inf]
-    bound = _Bound.of(recording, score, costs)
-    best = Thresholds()
-    lowest = outcome(recording, best.decide(score), costs).cost
+    whole = rehearsal.whole
+    tried = [*candidates(score, whole.forest.entity[whole.rows]).tolist(), np.inf]
+    bounds = [
+        _Bound.of(piece, score[place], rehearsal.costs)
+        for piece, place in zip(rehearsal.pieces, rehearsal.places, strict=True)
+    ]
+    best, lowest = Thresholds(), rehearsal.cost_allow
     for _ in range(_PASSES):
         before = lowest
         for name in ("block", "quarantine", "alert"):
             for value in tried:
                 now = Thresholds(**{**vars(best), name: value})
-                if now == best or bound(now) >= lowest:
+                if now == best or sum(bound(now) for bound in bounds) >= lowest:
                     continue
-                cost = outcome(recording, now.decide(score), costs).cost
+                cost = rehearsal.cost(now.decide(score))
                 if cost < lowest:
                     best, lowest = now, cost
         if lowest == before:
