@@ -43,7 +43,7 @@ def test_replacing_slots_is_looking_anew(columns: NDArray[np.bool_] | None, rows
     view = Viewer(table(columns, rows, 2))
     before = view(torch.tensor([0, 1, 2, 3]))
     kept = before.agents.clone(), before.central.clone()
-    after = view.replace(before, torch.tensor([3, 1]), torch.tensor([5, 4]))
+    after = view.replace(before, torch.tensor([3, 1]), torch.tensor([0, 4, 2, 5]))
     expected = view(torch.tensor([0, 4, 2, 5]))
     assert torch.equal(after.agents, expected.agents)
     assert torch.equal(after.central, expected.central)

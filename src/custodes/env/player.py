@@ -108,7 +108,7 @@ class LanePlayer:
             return successor, successor, which
         start = self._start.index_select(0, self._take(len(which)))
         self.place = place.index_copy_(0, which, start)
-        return self._view.replace(successor, which, self._row.index_select(0, start)), successor, which
+        return self._view.replace(successor, which, self._row.index_select(0, self.place)), successor, which
 
     def state(self) -> dict[str, Tensor]:
         """Lane and position of every slot, queue, cursors and generator, as fresh copies on the CPU."""

@@ -112,7 +112,8 @@ class Viewer:
     """Gathers observations of rows, masking only where a mask hides something.
 
     Rows fall into few patterns of agents that see them (one per channel), so what is shown is laid out by pattern and a
-    step gathers it instead of multiplying masks.
+    step gathers it instead of multiplying masks. Where agents differ only in the events that they see, and not in the
+    features, a factor per agent does.
 
     Args:
         table: The events to look at.
@@ -123,8 +124,12 @@ class Viewer:
         patterns, self._pattern = _patterns(table.row_mask)
         shown = patterns.unsqueeze(2) & table.column_mask
         union = shown.any(1)
-        self._shown: Tensor | None = None if bool(shown.all()) else shown.to(torch.float32)
-        """float32 [patterns, A, D]: 1 where the agent sees the feature; None where all see all."""
+        by_event = bool(table.column_mask.all())
+        self._shown: Tensor | None = None
+        """float32 [patterns, A, D]: 1 where the agent sees the feature, [patterns, A, 1] where it sees all or nothing;
+        None where all see all."""
+        if not bool(shown.all()):
+            self._shown = (patterns.unsqueeze(2) if by_event else shown).to(torch.float32)
         self._union: Tensor | None = None if bool(union.all()) else union.to(torch.float32)
         """float32 [patterns, D]: 1 where at least one agent sees the feature; None where all is seen."""
 
@@ -138,29 +143,36 @@ class Viewer:
             Agents' views float32 [B, A, D] and the central view float32 [B, D]: what at least one agent sees.
         """
         seen = self._features.index_select(0, rows)
-        if self._shown is None:
-            return Observation(agents=seen.unsqueeze(1).expand(-1, self._agents, -1), central=seen)
-        pattern = self._pattern.index_select(0, rows)
-        agents = self._shown.index_select(0, pattern).mul_(seen.unsqueeze(1))
-        central = seen if self._union is None else self._union.index_select(0, pattern).mul_(seen)
-        return Observation(agents=agents, central=central)
+        if self._union is not None:
+            seen = self._union.index_select(0, self._pattern.index_select(0, rows)).mul_(seen)
+        return self._with_views(seen, rows)
 
     def replace(self, observation: Observation, slots: Tensor, rows: Tensor) -> Observation:
         """The same observation, but for some slots.
 
         Args:
             observation: What this viewer returned for B rows.
-            slots: Int64 [K], each at most once.
-            rows: Int64 [K], what those slots look at instead.
+            slots: Int64 [K], each at most once: the slots that look at something else.
+            rows: Int64 [B]: what every slot looks at now.
 
         Returns:
             A new observation; the old one is left as it was.
         """
-        new = self(rows)
+        new = self(rows.index_select(0, slots))
         central = observation.central.index_copy(0, slots, new.central)
+        if self._shown is not None and self._shown.shape[2] > 1:
+            return Observation(agents=observation.agents.index_copy(0, slots, new.agents), central=central)
+        # Showing it anew writes the agents' views once; copying the old ones would read them as well.
+        return self._with_views(central, rows)
+
+    def _with_views(self, seen: Tensor, rows: Tensor) -> Observation:
+        """Observation of rows [B] of which at least one agent sees float32 [B, D]."""
+        together = seen.unsqueeze(1)
         if self._shown is None:
-            return Observation(agents=central.unsqueeze(1).expand(-1, self._agents, -1), central=central)
-        return Observation(agents=observation.agents.index_copy(0, slots, new.agents), central=central)
+            return Observation(agents=together.expand(-1, self._agents, -1), central=seen)
+        shown = self._shown.index_select(0, self._pattern.index_select(0, rows))
+        by_event = shown.shape[2] < seen.shape[1]
+        return Observation(agents=shown * together if by_event else shown.mul_(together), central=seen)
 
 
 def _patterns(row_mask: Tensor) -> tuple[Tensor, Tensor]:
