@@ -23,6 +23,8 @@ from custodes.evaluate.evaluation import (
     read_evaluation,
 )
 from custodes.evaluate.metrics import binary_metrics
+from custodes.evaluate.response.record import response_record
+from tests.evaluate.response.small import COSTS, DECISIONS, recording
 
 METRIC_KEYS = {"decisions", "threats", "tp", "fp", "tn", "fn", "precision", "recall", "f1", "pr_auc", "auroc"}
 METRIC_KEYS |= {"reward_per_decision"}
@@ -151,3 +153,19 @@ def test_plays_of_tensors_are_taken_as_they_are() -> None:
     got = evaluate_play(tensors, scene(), {}, seconds=0.0)
     assert isinstance(got, Evaluation)
     assert got == evaluate_play(played(), scene(), {}, seconds=0.0)
+
+
+def test_a_response_record_comes_along_and_is_held_to_its_schema() -> None:
+    response = response_record(recording(), DECISIONS, COSTS)
+    record = evaluate_play(played(), scene(rewards=None), {"allow": baseline()}, seconds=1.5, response=response)
+    assert record.reward_per_decision is None
+    data = encode_evaluation(record)
+    assert decode_evaluation(data) == record
+    assert decode_evaluation(data).response == response
+    values = json.loads(data)
+    for broken in ({"colour": 1}, {"score": "high"}, {"time_to_contain_s": None}):
+        with pytest.raises(CustodesError, match="no evaluation"):
+            decode_evaluation(json.dumps(values | {"response": values["response"] | broken}))
+    del values["response"]["per_phase"]
+    with pytest.raises(CustodesError, match="per_phase"):
+        decode_evaluation(json.dumps(values))
