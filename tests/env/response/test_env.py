@@ -304,8 +304,10 @@ def test_bad_actions_are_refused_and_change_nothing(actions: Tensor) -> None:
         ("quarantine", torch.zeros(4, dtype=torch.int64)),
         ("quarantine", torch.full((4,), -7)),
         ("quarantine", None),
-        ("cleared", torch.full((4,), -9)),
-        ("cleared", None),
+        ("status", torch.full((4,), 4)),
+        ("status", torch.full((4,), -1)),
+        ("status", torch.full((4,), 3)),
+        ("status", None),
     ],
 )
 def test_a_foreign_state_is_refused_and_changes_nothing(name: str, value: Tensor | None) -> None:
@@ -313,7 +315,10 @@ def test_a_foreign_state_is_refused_and_changes_nothing(name: str, value: Tensor
     env.reset()
     random_play(env, 2, 0)
     before = env.state()
-    state = {**before, "alert": torch.full((4,), -1)} if name == "quarantine" else dict(before)
+    nothing = torch.full((4,), -1)
+    state = {**before, "status": torch.zeros(4, dtype=torch.int64), "alert": nothing, "quarantine": nothing}
+    env.load_state(state)
+    env.load_state(before)
     if value is None:
         del state[name]
     else:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from custodes.bft.votes import ACTIONS, ALERT, BLOCK, QUARANTINE, severity_decision
+from custodes.bft.votes import ACTIONS, BLOCK, severity_decision
 from custodes.env.lanes import Lanes
 from custodes.env.player import (
     TERMINATED,
@@ -23,21 +23,19 @@ from custodes.env.player import (
     check_parts,
     refuse_state,
 )
+from custodes.env.response import layout
 from custodes.env.response.config import ResponseConfig
 from custodes.env.response.costs import ResponseCosts
+from custodes.env.response.layout import HELD
 from custodes.env.response.recording import Recording
-from custodes.env.response.replay import CLEARED, FREE, MASKS, OPEN
-from custodes.env.response.worth import Worth, worth_of
+from custodes.env.response.replay import CLEARED, FREE, OPEN
+from custodes.env.response.worth import worth_of
 from custodes.env.table import EnvTable
 from custodes.errors import CustodesError
 from custodes.interface import Observation, Step
 
 NONE: Final = -1
-"""No place: no alert is open, nothing is withheld."""
-
-# Columns of what is known of each place. The first five are also what a slot keeps of its open alert.
-_KNOWN, _BASE, _ALERTED, _VERDICT, _CLEAR_END, _BLOCK, _OWN, _DELAY, _FALSE_QUARANTINE = range(9)
-_KEPT: Final = 5
+"""No place: no alert was raised, nothing is withheld."""
 
 
 class ResponseEnv:
@@ -82,9 +80,9 @@ class ResponseEnv:
         self._weight = None if favoured is None else _weights(malicious, config.lane_share).to(device)
         self._agents, self._inputs, self._slots = table.agents, table.inputs, config.slots
         self._team, self._f = config.credit == "team", f
-        self._worth = _columns(worth, config.reward_scale).to(device)
-        self._alert_cost = config.reward_scale * costs.alert
-        self._masks = torch.tensor(MASKS, device=device)
+        self._worth = layout.columns(worth, costs, config.reward_scale).to(device)
+        self._masks, self._gates = layout.masks(device), layout.gates(device)
+        self._following, self._raises, self._withholds = layout.transitions(device)
         self._clear()
 
     @property
@@ -140,9 +138,9 @@ class ResponseEnv:
         # One agent's vote is the decision.
         decision = actions[:, 0].clone() if self._agents == 1 else severity_decision(actions, self._f)
         row = self._worth.index_select(0, place)
-        kept = torch.where((self._alert >= 0).unsqueeze(1), self._kept, row[:, :_KEPT])
-        held = self._held_worth(row, kept)
-        saved = self._saved(row, kept, held)
+        kept = torch.where((self._status != FREE).unsqueeze(1), self._kept, row[:, layout.ALERT_COLUMNS])
+        held = _held_worth(row, kept)
+        saved = self._saved(row, held)
         team_reward = saved.gather(1, decision.unsqueeze(1))
         paid_together = self._team or self._agents == 1
         reward = team_reward.expand(-1, self._agents) if paid_together else saved.gather(1, actions)
@@ -169,10 +167,15 @@ class ResponseEnv:
         """Lane, position and interventions of every slot, queue, cursor and generator, as fresh copies on the CPU."""
         state = self._player.state()
         start = self._player.place.cpu() - state["position"]
+        status = self._status.cpu().clone()
+
+        def position(kept: Tensor, where: Tensor) -> Tensor:
+            return torch.where(where, kept.cpu().to(torch.int64) - start, NONE)
+
         return state | {
-            "alert": _relative(self._alert.cpu(), start),
-            "quarantine": _relative(self._quarantine.cpu(), start),
-            "cleared": _relative(self._cleared.cpu(), start),
+            "status": status,
+            "alert": position(self._kept[:, layout.ALERT_PLACE], status != FREE),
+            "quarantine": position(self._hold[:, layout.HELD_PLACE], status == HELD),
         }
 
     def load_state(self, state: dict[str, Tensor]) -> Observation:
@@ -189,59 +192,41 @@ class ResponseEnv:
         """
         self._check_state(state)
         self._player.load_state(state)
-        place = self._player.place
-        start = place - state["position"].to(place.device)
+        device = self._worth.device
+        start = self._player.place - state["position"].to(device)
 
-        def absolute(name: str) -> Tensor:
-            value = state[name].to(place.device)
-            return torch.where(value < 0, NONE, value + start)
+        def rows(name: str) -> Tensor:
+            return self._worth.index_select(0, start + state[name].to(device).clamp(min=0))
 
-        self._alert, self._quarantine, self._cleared = map(absolute, ("alert", "quarantine", "cleared"))
-        self._kept = self._worth.index_select(0, self._alert.clamp(min=0))[:, :_KEPT]
-        withheld = self._worth.index_select(0, self._quarantine.clamp(min=0))
-        held = self._quarantine >= 0
-        self._held_own = torch.where(held, withheld[:, _OWN], 0.0)
-        pending = torch.where(held, self._held_worth(withheld, self._kept), self._kept[:, _ALERTED])
-        self._pending = torch.where(self._alert >= 0, pending, 0.0)
+        self._status = state["status"].to(device, copy=True)
+        self._kept = rows("alert")[:, layout.ALERT_COLUMNS]
+        withheld = rows("quarantine")
+        self._hold = withheld[:, layout.HELD_COLUMNS]
+        self._pending = torch.where(self._status == OPEN, self._kept[:, layout.ALERTED], 0.0)
+        self._pending = torch.where(self._status == HELD, _held_worth(withheld, self._kept), self._pending)
         return self._look()
 
     def _clear(self) -> None:
         """No intervention anywhere."""
-        device = self._worth.device
-        self._alert = torch.full((self._slots,), NONE, device=device)
-        self._quarantine, self._cleared = self._alert, self._alert
-        self._kept = torch.zeros((self._slots, _KEPT), dtype=torch.float64, device=device)
-        self._held_own = torch.zeros(self._slots, dtype=torch.float64, device=device)
-        self._pending = self._held_own
+        self._status = torch.zeros(self._slots, dtype=torch.int64, device=self._worth.device)
+        self._kept = self._worth[:1, layout.ALERT_COLUMNS].expand(self._slots, -1)
+        self._hold = self._worth[:1, layout.HELD_COLUMNS].expand(self._slots, -1)
+        self._pending = torch.zeros(self._slots, dtype=torch.float64, device=self._worth.device)
 
-    @staticmethod
-    def _held_worth(row: Tensor, kept: Tensor) -> Tensor:
-        """Saved by the verdict on an alert if the entity is withheld from a place on, float64 [B]."""
-        return torch.where(kept[:, _KNOWN] > 0, row[:, _OWN], row[:, _DELAY]) - kept[:, _BASE]
-
-    def _saved(self, row: Tensor, kept: Tensor, held: Tensor) -> Tensor:
+    def _saved(self, row: Tensor, held: Tensor) -> Tensor:
         """What each action saves now, float32 [B, 4].
 
         Args:
             row: Columns of the current place [B].
-            kept: Columns of the open alert, or of one that would be raised now [B].
-            held: What a Quarantine from now on would make of that alert [B].
+            held: What a Quarantine from now on would make of the alert [B].
         """
-        free, contained = self._alert < 0, self._quarantine >= 0
-        cleared = self._player.place < self._cleared
-        raised = self._alert_cost * free
+        gate = self._gates.index_select(0, self._status)
+        saved = row[:, layout.SAVED] * gate[:, :4]
         # What the open alert had promised is taken back where another action overtakes it.
-        quarantine = held - self._pending - row[:, _FALSE_QUARANTINE] - raised
-        withheld = torch.where(contained, self._held_own - row[:, _OWN], 0.0)
-        saved = torch.stack(
-            (
-                torch.zeros_like(quarantine),
-                (kept[:, _ALERTED] - raised).masked_fill(cleared | ~free, 0.0),
-                quarantine.masked_fill(cleared | contained, 0.0),
-                row[:, _BLOCK] + withheld - self._pending,
-            ),
-            1,
-        )
+        quarantine = held - self._pending - row[:, layout.FALSE_QUARANTINE]
+        saved[:, 2].addcmul_(quarantine, gate[:, 4])
+        withheld = self._hold[:, layout.HELD_OWN] - row[:, layout.OWN]
+        saved[:, 3].addcmul_(withheld, gate[:, 5]).sub_(self._pending)
         return saved.to(torch.float32)
 
     def _act(self, decision: Tensor, row: Tensor, kept: Tensor, held: Tensor) -> Tensor:
@@ -250,83 +235,70 @@ class ResponseEnv:
         Args:
             decision: Int64 [B].
             row: Columns of the current place [B].
-            kept: Columns of the open alert, or of one that would be raised now [B].
+            kept: Columns of the latest alert, or of one that would be raised now [B].
             held: What a Quarantine from now on would make of that alert [B].
 
         Returns:
             Bool [B]: the process is blocked, by the team or by an analyst.
         """
-        place = self._player.place
-        was_open, acts = self._alert >= 0, place >= self._cleared
-        withholds = acts & (self._quarantine < 0) & (decision == QUARANTINE)
-        raises = (acts & ~was_open & (decision == ALERT)) | (withholds & ~was_open)
-        is_open = was_open | raises
-        answered = is_open & (place + 1 >= kept[:, _VERDICT])
-        waits = is_open & ~answered
+        case = torch.add(decision, self._status, alpha=len(ACTIONS))
+        status = self._following.index_select(0, case)
+        raises, withholds = self._raises.index_select(0, case), self._withholds.index_select(0, case)
+        pending = torch.where(raises, kept[:, layout.ALERTED], self._pending)
+        place = row[:, layout.PLACE]
+        # OPEN and HELD are the odd ones.
+        answered = (place >= kept[:, layout.LAST_OPEN]) & status.bitwise_and(1).to(torch.bool)
+        status = status.masked_fill_(answered, CLEARED)
+        forgotten = (status == CLEARED) & (place >= kept[:, layout.LAST_CLEARED])
+        self._status = status.masked_fill_(forgotten, FREE)
+        self._pending = torch.where(withholds, held, pending).masked_fill_(answered, 0.0)
         self._kept = kept
-        self._alert = torch.where(raises, place, self._alert).masked_fill_(~waits, NONE)
-        self._quarantine = torch.where(withholds, place, self._quarantine).masked_fill_(~waits, NONE)
-        self._held_own = torch.where(withholds, row[:, _OWN], self._held_own)
-        pending = torch.where(withholds, held, torch.where(raises, kept[:, _ALERTED], self._pending))
-        self._pending = pending.masked_fill_(~waits, 0.0)
-        self._cleared = torch.where(answered, kept[:, _CLEAR_END].to(torch.int64), self._cleared)
-        return (answered & (kept[:, _KNOWN] > 0)) | (decision == BLOCK)
+        self._hold = torch.where(withholds.unsqueeze(1), row[:, layout.HELD_COLUMNS], self._hold)
+        return (answered & (kept[:, layout.KNOWN] > 0)) | (decision == BLOCK)
 
     def _advance(self, over: Tensor) -> tuple[Observation, Observation]:
         """Move every slot to its next event; what is seen next, and what truly followed."""
-        pattern = (self._alert >= 0) * OPEN + (self._player.place + 1 < self._cleared) * CLEARED
         observation, successor, which = self._player.advance(over)
-        successor = self._with_mask(successor, pattern)
+        successor = self._with_mask(successor)
         if not len(which):
             return successor, successor
-        self._alert = self._alert.index_fill_(0, which, NONE)
-        self._quarantine = self._quarantine.index_fill_(0, which, NONE)
-        self._cleared = self._cleared.index_fill_(0, which, NONE)
+        self._status = self._status.index_fill_(0, which, FREE)
         self._pending = self._pending.index_fill_(0, which, 0.0)
-        return self._with_mask(observation, pattern.index_fill(0, which, FREE)), successor
+        return self._with_mask(observation), successor
 
     def _look(self) -> Observation:
         """What is seen at the current places."""
-        pattern = (self._alert >= 0) * OPEN + (self._player.place < self._cleared) * CLEARED
-        return self._with_mask(self._player.look(), pattern)
+        return self._with_mask(self._player.look())
 
-    def _with_mask(self, seen: Observation, pattern: Tensor) -> Observation:
+    def _with_mask(self, seen: Observation) -> Observation:
         """The same observation with what each slot's state allows; every agent is allowed the same."""
-        mask = self._masks.index_select(0, pattern).unsqueeze(1).expand(-1, self._agents, -1)
+        mask = self._masks.index_select(0, self._status).unsqueeze(1).expand(-1, self._agents, -1)
         return Observation(agents=seen.agents, central=seen.central, mask=mask)
 
     def _check_state(self, state: dict[str, Tensor]) -> None:
         """Refuse a state of another environment before anything is changed."""
         self._player.check_state(state)
-        for name in ("alert", "quarantine", "cleared"):
+        for name in ("status", "alert", "quarantine"):
             check_entry(state, name, self._slots)
-        alert, quarantine, position = (state[name].cpu() for name in ("alert", "quarantine", "position"))
-        is_open, contained = alert != NONE, quarantine != NONE
-        past = (alert >= 0) & (alert < position)
-        held = past & (quarantine >= alert) & (quarantine < position)
-        if bool((is_open & ~past).any()) or bool((contained & ~held).any()) or int(state["cleared"].min()) < NONE:
+        status, alert, quarantine, position = (
+            state[name].cpu() for name in ("status", "alert", "quarantine", "position")
+        )
+        if bool(((status < 0) | (status >= layout.STATES)).any()):
+            raise refuse_state("a slot's status is none of the four")
+        asked = torch.where(status == FREE, alert == NONE, (alert >= 0) & (alert < position))
+        within = (quarantine >= alert) & (quarantine >= 0) & (quarantine < position)
+        if not bool((asked & torch.where(status == HELD, within, quarantine == NONE)).all()):
             raise refuse_state("its alerts and Quarantines are not of events that came before")
 
 
-def _relative(place: Tensor, start: Tensor) -> Tensor:
-    """Places counted from the start of their lane, int64 [B]; NONE stays."""
-    return torch.where(place < 0, NONE, place - start)
+def _held_worth(row: Tensor, kept: Tensor) -> Tensor:
+    """Saved by the verdict on an alert if the entity is withheld from a place on, float64 [B].
 
-
-def _columns(worth: Worth, scale: float) -> Tensor:
-    """What a step gathers, one row for each place, float64 [M, 9]; costs are scaled."""
-    columns: dict[int, NDArray[np.float64]] = {
-        _KNOWN: worth.known.astype(np.float64),
-        _BASE: worth.base * scale,
-        _ALERTED: worth.alerted * scale,
-        _VERDICT: worth.verdict.astype(np.float64),
-        _CLEAR_END: worth.clear_end.astype(np.float64),
-        _BLOCK: worth.block * scale,
-        _OWN: worth.own * scale,
-        _DELAY: worth.delay * scale,
-        _FALSE_QUARANTINE: worth.false_quarantine * scale,
-    }
-    return torch.as_tensor(np.stack([columns[index] for index in range(len(columns))], axis=1))
+    Args:
+        row: Columns of the place from which on it is withheld [B].
+        kept: Columns of the alert [B].
+    """
+    return torch.where(kept[:, layout.KNOWN] > 0, row[:, layout.OWN], row[:, layout.DELAY]) - kept[:, layout.BASE]
 
 
 def _favoured(malicious: NDArray[np.bool_], share: float) -> NDArray[np.bool_] | None:
