@@ -58,7 +58,13 @@ class _Process:
     """What is in force for one entity."""
 
     own: IntArray
-    """Places in the part of its events."""
+    """Places in the part of its events, K of them."""
+    rows: IntArray
+    """[K]: their rows."""
+    clock: NDArray[np.float64]
+    """[K]: seconds of each."""
+    guilty: int
+    """First of them that is malicious, K where none is."""
     held: int = -1
     """First of `own` that is withheld, -1 when none is."""
     until: float = 0.0
@@ -164,9 +170,7 @@ def _lost(play: _Play, entity: int) -> bool:
 
 
 def _act(play: _Play, entity: int, place: int, row: int, time: float, actions: list[int]) -> None:
-    process = play.processes.get(entity)
-    if process is None:
-        process = play.processes[entity] = _Process(own=play.places[entity])
+    process = play.processes.get(entity) or _meet(play, entity)
     action = actions[CLEARED if time <= process.cleared else OPEN if process.asked else FREE]
     if action == BLOCK:
         _block(play, entity, process, row, time, by_verdict=False)
@@ -179,11 +183,21 @@ def _act(play: _Play, entity: int, place: int, row: int, time: float, actions: l
         _alert(play, entity, process, time)
 
 
+def _meet(play: _Play, entity: int) -> _Process:
+    """Look up an entity's events once, so that no timer has to."""
+    own = play.places[entity]
+    rows = play.recording.rows[own]
+    malicious = np.flatnonzero(play.recording.phase[rows] >= 0)
+    guilty = int(malicious[0]) if len(malicious) else len(own)
+    process = _Process(own=own, rows=rows, clock=play.recording.clock[rows], guilty=guilty)
+    play.processes[entity] = process
+    return process
+
+
 def _block(play: _Play, entity: int, process: _Process, row: int, time: float, *, by_verdict: bool) -> None:
     """End an entity; what is withheld never executes."""
     if process.held >= 0:
-        rows = play.recording.rows[process.own]
-        play.fate[process.own[process.held : np.searchsorted(rows, row)]] = SUPPRESSED
+        play.fate[process.own[process.held : np.searchsorted(process.rows, row)]] = SUPPRESSED
         process.held = -1
     play.gone[entity] = row
     play.contained[entity] = min(play.contained[entity], time)
@@ -203,13 +217,13 @@ def _withhold(play: _Play, entity: int, process: _Process, place: int, time: flo
 def _release(play: _Play, process: _Process, time: float) -> None:
     """Let what is withheld execute, late."""
     if process.held >= 0:
-        play.fate[process.own[process.held : _first_after(play, process, time)]] = DELAYED
+        play.fate[process.own[process.held : _first_after(process, time)]] = DELAYED
         process.held = -1
 
 
-def _first_after(play: _Play, process: _Process, time: float) -> int:
+def _first_after(process: _Process, time: float) -> int:
     """Index into `own` of the first event after a time."""
-    return int(np.searchsorted(play.recording.clock[play.recording.rows[process.own]], time, side="right"))
+    return int(np.searchsorted(process.clock, time, side="right"))
 
 
 def _alert(play: _Play, entity: int, process: _Process, time: float) -> None:
@@ -251,8 +265,7 @@ def _verdict(play: _Play, entity: int, process: _Process, time: float) -> None:
     process.asked = False
     if play.gone[entity] < len(play.recording.labels):
         return
-    known = _first_after(play, process, time)
-    if (play.recording.phase[play.recording.rows[process.own[:known]]] >= 0).any():
+    if process.guilty < _first_after(process, time):
         # Of all rows, not only of the part: who is born from then on is not started, whatever part that is in.
         row = int(np.searchsorted(play.recording.clock, time, side="right"))
         _block(play, entity, process, row, time, by_verdict=True)
