@@ -18,14 +18,14 @@ RESPONSE_HEADS: Final = (
     "score",
     "95 % interval",
     "cost",
-    "malicious prevented",
+    "prevented",
     "false containments",
-    "per 1,000 processes",
-    "benign suppressed",
-    "benign delayed",
-    "contained after, p50",
+    "per 1,000",
+    "suppressed",
+    "delayed",
+    "contained, p50",
     "p95",
-    "alerts per hour",
+    "alerts/h",
 )
 ENDS: Final = ("allow", "oracle")
 """Baselines whose score is 0 and 1 by definition."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -99,6 +99,6 @@ class ResponseRecord(ResponseFigures, frozen=True, kw_only=True, forbid_unknown_
     hours: Amount
     per_member: tuple[ResponseFigures, ...]
     needs_names: tuple[str, ...]
-    costs: dict[str, Any]
+    costs: dict[str, float]
     seconds: Amount
     events_per_second: Amount
