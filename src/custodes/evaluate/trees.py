@@ -51,8 +51,8 @@ RARE: Final = TreeSettings(
     max_iter=200,
     learning_rate=0.05,
     max_leaf_nodes=15,
-    min_samples_leaf=40,
-    l2_regularization=5.0,
+    min_samples_leaf=10,
+    l2_regularization=1.0,
     early_stopping=False,
 )
 """Small, slow trees without early stopping, for when threats are rare."""
