@@ -33,11 +33,11 @@ class Forest:
     @cached_property
     def depth(self) -> IntArray:
         """int64 [E]: ancestors of each entity."""
-        depth = np.zeros(self.entities, dtype=np.int64)
-        above = self.parent
-        while (above >= 0).any():
-            depth += above >= 0
-            above = np.where(above >= 0, self.parent[above], -1)
+        depth, above = (self.parent >= 0).astype(np.int64), self.parent
+        while (above >= 0).any():  # Pointer jumping: `above` is 2^k ancestors up, `depth` counts as many of them.
+            inside = np.flatnonzero(above >= 0)
+            depth[inside] += depth[above[inside]]
+            above = np.where(above >= 0, above[above], -1)
         return depth
 
     @cached_property
