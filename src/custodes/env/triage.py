@@ -44,6 +44,9 @@ class TriageConfig:
     """individual: each agent is paid for its own vote; team: every agent is paid for the decision."""
     reward_scale: float = 0.1
     """Reward per unit of cost saved (response), above 0."""
+    windows: int = 0
+    """Windows of one process that training plays at most (response): its first, and others drawn by the seed; 0 is all.
+    A few processes that never end would else fill most of the training."""
     lane_share: float = 0.0
     """Share of lanes drawn from processes that do something malicious (response), 0 (as recorded) to below 1."""
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from custodes.bft.votes import tolerated
 from custodes.data.config import DataConfig
-from custodes.data.dataset import Dataset, require_both_classes
+from custodes.data.dataset import Dataset, codes, require_both_classes
 from custodes.data.features import Encoder
 from custodes.data.reader import load
 from custodes.data.split import PartName, Split, split
@@ -78,10 +78,24 @@ class Workload:
         """Some rows with who started whom, for acting on them."""
         return recording_of(self.dataset, rows, self.costs)
 
+    def training_recording(self, rows: NDArray[np.int64]) -> Recording:
+        """The training rows for acting on them, with harm at the stakes of the scored part.
+
+        A phase weighs the same in every part, however long the part is, and benign work grows with it: in a training
+        part five times as long as the test part a malicious event would do a fifth of the harm beside the same false
+        Blocks. So a phase weighs there as many times more as the part is longer.
+        """
+        longer = len(rows) / max(len(self.split.rows("test")), 1)
+        costs = replace(self.costs, phase_harm=self.costs.phase_harm * longer)
+        return recording_of(self.dataset, rows, costs)
+
     def training_env(self, f: int, seed: int) -> Player:
         """The lane player over the training rows."""
         rows = self.training_rows()
-        lanes = build_lanes(self.dataset, rows, self.env.lanes, self.env.window)
+        played = rows
+        if self.env.task == "response" and self.env.windows and self.env.window:
+            played = rows[_few_windows(self.dataset, rows, self.env.window, self.env.windows, seed)]
+        lanes = build_lanes(self.dataset, played, self.env.lanes, self.env.window)
         if self.env.task == "response":
             config = ResponseConfig(
                 slots=self.env.slots,
@@ -89,7 +103,7 @@ class Workload:
                 reward_scale=self.env.reward_scale,
                 lane_share=self.env.lane_share,
             )
-            return ResponseEnv(self.table, lanes, self.recording(rows), self.costs, config, f=f, seed=seed)
+            return ResponseEnv(self.table, lanes, self.training_recording(rows), self.costs, config, f=f, seed=seed)
         return TriageEnv(self.table, lanes, self.env, f=f, seed=seed)
 
     def warnings(self) -> tuple[str, ...]:
@@ -148,6 +162,35 @@ def prepare(
         refit=refit,
         thin_views=(*thin, *told),
     )
+
+
+def _few_windows(dataset: Dataset, rows: NDArray[np.int64], window: int, most: int, seed: int) -> NDArray[np.bool_]:
+    """Which of `rows` [M] lie in the first window of their process or in one of `most` - 1 others, drawn at random.
+
+    Args:
+        dataset: Events.
+        rows: Ascending.
+        window: Events of one window.
+        most: Windows of a process that are kept, at least 1.
+        seed: Of the draw.
+    """
+    entity = codes(dataset.events[rows], "stream", "entity")
+    order = np.argsort(entity, kind="stable")
+    ordered = entity[order]
+    place = np.arange(len(rows)) - np.searchsorted(ordered, ordered)
+    piece = place // window
+    pair = ordered * (int(piece.max()) + 1) + piece
+    pieces, index = np.unique(pair, return_inverse=True)
+    # The first window comes first in its process's draw, the others at random.
+    first = pieces % (int(piece.max()) + 1) == 0
+    lot = np.where(first, -1.0, np.random.default_rng(seed).random(len(pieces)))
+    owner = pieces // (int(piece.max()) + 1)
+    drawn = np.lexsort((lot, owner))
+    rank = np.empty(len(pieces), dtype=np.int64)
+    rank[drawn] = np.arange(len(pieces)) - np.searchsorted(owner[drawn], owner[drawn])
+    kept = np.zeros(len(rows), dtype=np.bool_)
+    kept[order] = (rank < most)[index]
+    return kept
 
 
 def with_data(config: DataConfig, path: str) -> DataConfig:

@@ -55,6 +55,10 @@ class Group:
     """Vocabulary from the training rows."""
     blocks: Callable[[Table, Vocabulary], Iterator[Block]]
     """Features of a table, each row from rows up to it; lazily, so that a dropped feature costs nothing."""
+    learns_from: tuple[str, ...] = ()
+    """Columns that `learn` reads too, of training rows alone; `blocks` never does."""
+    optional: tuple[str, ...] = ()
+    """Columns that it reads where there are any."""
 
 
 def learn_nothing(_table: Table) -> Vocabulary:

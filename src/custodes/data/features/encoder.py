@@ -16,6 +16,7 @@ from custodes.data.features.lineage import LINEAGE
 from custodes.data.features.names import NAMES
 from custodes.data.features.numeric import NUMERIC, VALUES
 from custodes.data.features.plain import CHANNEL, KIND, OBJECT_KIND, SIZE
+from custodes.data.features.reputation import REPUTATION, STANDING
 from custodes.data.features.table import Table
 from custodes.data.schema import PART
 from custodes.errors import CustodesError
@@ -26,12 +27,29 @@ if TYPE_CHECKING:
 
 GROUPS: Final[dict[str, Group]] = {
     group.name: group
-    for group in (NUMERIC, VALUES, CHANNEL, KIND, OBJECT_KIND, SIZE, TIMING, COUNTS, LINEAGE, NOVELTY, NAMES)
+    for group in (
+        NUMERIC,
+        VALUES,
+        CHANNEL,
+        KIND,
+        OBJECT_KIND,
+        SIZE,
+        TIMING,
+        COUNTS,
+        LINEAGE,
+        NOVELTY,
+        REPUTATION,
+        NAMES,
+        STANDING,
+    )
 }
 """Every feature group by name, in the order of its columns."""
 
-DEFAULT_GROUPS: Final = tuple(name for name in GROUPS if name not in ("values", "names"))
-"""Groups in use when a run names none; `names` joins them where names are shown."""
+NAMED: Final = ("names", "standing")
+"""Groups that read executables' names; they join the others where names are shown."""
+
+DEFAULT_GROUPS: Final = tuple(name for name in GROUPS if name not in ("values", *NAMED))
+"""Groups in use when a run names none."""
 
 LIMIT: Final = 8.0
 """Largest magnitude of an input."""
@@ -150,13 +168,14 @@ class Encoder:
 
 def _groups(config: DataConfig) -> tuple[str, ...]:
     shown = config.names == "shown"
-    chosen = config.groups or (*DEFAULT_GROUPS, *(("names",) if shown else ()))
+    chosen = config.groups or (*DEFAULT_GROUPS, *(NAMED if shown else ()))
     for name in chosen:
         if name not in GROUPS:
             raise CustodesError(f"no feature group {name!r}", where="data.groups", fix=f"one of {', '.join(GROUPS)}")
-    if "names" in chosen and not shown:
+    named = [name for name in NAMED if name in chosen]
+    if named and not shown:
         raise CustodesError(
-            "group names reads executables' names, which are hidden",
+            f"group {named[0]} reads executables' names, which are hidden",
             where="data.groups",
             fix="set data.names=shown or drop it",
         )
@@ -179,6 +198,10 @@ def _table(
     dataset: Dataset, groups: tuple[str, ...], numeric: tuple[str, ...], rows: NDArray[np.integer[Any]] | None = None
 ) -> Table:
     wanted = dict.fromkeys(("stream", *(column for name in groups for column in GROUPS[name].reads), *numeric))
+    if rows is not None:
+        wanted |= dict.fromkeys(column for name in groups for column in GROUPS[name].learns_from)
+    optional = (column for name in groups for column in GROUPS[name].optional)
+    wanted |= dict.fromkeys(column for column in optional if column in dataset.events.columns)
     missing = [name for name in wanted if name not in dataset.events.columns]
     if missing:
         raise CustodesError(

@@ -18,7 +18,7 @@ DEEPEST = 16
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _Tree:
+class Tree:
     """Who descends from whom, and since which row that is known."""
 
     table: Table
@@ -90,7 +90,7 @@ class _Tree:
 
 
 def _lineage(table: Table, _vocabulary: Vocabulary) -> Iterator[Block]:
-    tree = _Tree(table=table)
+    tree = Tree(table=table)
 
     def children() -> NDArray[np.float64]:
         return np.log1p(tree.children())
