@@ -20,6 +20,7 @@ from custodes.data.split import PARTS, PartName
 from custodes.data.synthetic.config import SyntheticConfig
 from custodes.data.views import CHANNEL_GROUPS, View
 from custodes.env.lanes import LaneMode, build_lanes
+from custodes.env.response.env import ResponseEnv
 from custodes.env.triage import TriageConfig
 from custodes.errors import CustodesError
 from custodes.team.config import TeamConfig
@@ -249,3 +250,50 @@ def test_malformed_lines_go_where_the_caller_says(
 def test_settings_for_another_file() -> None:
     assert with_data(DATA, "") == DATA
     assert with_data(DATA, "other.parquet") == replace(DATA, path="other.parquet")
+
+
+RESPONSE = TriageConfig(task="response", lanes="by_entity", slots=4, window=16, credit="team")
+
+
+def test_response_plays_windows_of_lives_in_training_and_in_scoring() -> None:
+    workload = prepare(replace(DATA, split="entity"), RESPONSE, REPLICATED)
+    assert workload.lanes("test").length.max() == RESPONSE.window
+    assert workload.lanes("test", 0).length.max() > RESPONSE.window
+    env = workload.training_env(1, 0)
+    assert isinstance(env, ResponseEnv)
+    assert env.lanes == len(workload.lanes("train").start)
+
+
+def test_few_windows_keeps_each_first_one_and_no_more_than_asked() -> None:
+    workload = prepare(replace(DATA, split="entity"), replace(RESPONSE, windows=2), REPLICATED)
+    rows = workload.training_rows()
+    kept = rows[workload_module._few_windows(workload.dataset, rows, 16, 2, seed=0)]
+    entity = codes(workload.dataset.events, "stream", "entity")
+    for one in np.unique(entity[rows]):
+        life, mine = rows[entity[rows] == one], kept[entity[kept] == one]
+        assert mine[: min(16, len(life))].tolist() == life[:16].tolist()
+        place = np.searchsorted(life, mine)
+        assert len(np.unique(place // 16)) == min(2, -(-len(life) // 16))
+        assert len(mine) == sum(len(life[16 * p : 16 * p + 16]) for p in np.unique(place // 16)), "whole windows"
+    other = rows[workload_module._few_windows(workload.dataset, rows, 16, 2, seed=1)]
+    assert not np.array_equal(kept, other)
+    assert workload.training_env(1, 0).lanes == sum(
+        min(2, -(-int((entity[rows] == one).sum()) // 16)) for one in np.unique(entity[rows])
+    )
+
+
+def test_training_harm_stands_at_the_stakes_of_the_scored_part() -> None:
+    workload = prepare(replace(DATA, split="entity"), RESPONSE, REPLICATED)
+    train, test = workload.split.rows("train"), workload.split.rows("test")
+    recording = workload.training_recording(train)
+    present = len(np.unique(recording.phase[recording.rows][recording.phase[recording.rows] >= 0]))
+    assert recording.harm.sum() == pytest.approx(100 * present * len(train) / len(test))
+    assert workload.recording(train).harm.sum() == pytest.approx(100 * present)
+
+
+def test_refit_trains_on_validation_too() -> None:
+    plain = prepare(DATA, GAME, REPLICATED)
+    both = prepare(DATA, GAME, REPLICATED, refit=True)
+    assert both.training_rows().tolist() == np.flatnonzero(both.split.part <= 1).tolist()
+    assert plain.training_rows().tolist() == plain.split.rows("train").tolist()
+    assert both.encoder != plain.encoder

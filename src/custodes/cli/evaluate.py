@@ -58,6 +58,7 @@ def evaluate(
     from custodes.data.rejects import left_out_note
     from custodes.evaluate import encode_evaluation
     from custodes.evaluate.baselines import check_names
+    from custodes.evaluate.response.baselines import check_response_names
     from custodes.train.atomic import check_writable, write_atomic
     from custodes.train.loop import check_digest
     from custodes.train.run_folder import open_run
@@ -65,7 +66,8 @@ def evaluate(
 
     run, names = open_run(path), _names(baselines)
     # Whatever would be refused after minutes of play is refused now.
-    check_names(names or ())
+    check = check_response_names if run.config.env.task == "response" else check_names
+    check(names or ())
     check_writable(out if out is not None else run.evaluation_path(part.value))
     torch.set_num_threads(run.config.train.threads)
     located = replace(run, config=replace(run.config, data=find_data(run.config.data, data)))
@@ -107,7 +109,40 @@ def _show(evaluation: Evaluation, out: Path | None) -> None:
         heads,
         ((name, *(getattr(score, column) for column in columns)) for name, score in scores.items()),
     )
+    if evaluation.response is not None:
+        _show_response(evaluation)
     for warning in evaluation.warnings:
         print_line(f"Note: {warning.rstrip('.')}.")
     if out is not None:
         print_line(f"Written to {out}")
+
+
+def _show_response(evaluation: Evaluation) -> None:
+    """Print what acting came to, beside the baselines."""
+    from custodes.cli.output import print_line, print_table
+
+    record = evaluation.response
+    assert record is not None
+    scored = {"team": record, **{n: b.response for n, b in evaluation.baselines.items() if b.response is not None}}
+    print_table(
+        "Response: 0 is doing nothing, 1 is blocking every process at its first malicious event",
+        ("", "score", "cost", "prevented", "false blocks", "false quar.", "false / 1000", "alerts"),
+        (
+            (
+                name,
+                figures.score,
+                figures.cost,
+                figures.malicious_prevented,
+                figures.false_blocks,
+                figures.false_quarantines,
+                figures.false_containments_per_1000,
+                figures.alerts,
+            )
+            for name, figures in scored.items()
+        ),
+    )
+    if record.score_ci is not None:
+        print_line(f"Team: {record.score:.3f}, 95 % interval {record.score_ci[0]:.3f} to {record.score_ci[1]:.3f}")
+    members = ", ".join(f"{member.score:.3f}" for member in record.per_member or () if member.score is not None)
+    if members:
+        print_line(f"Its members alone: {members}")

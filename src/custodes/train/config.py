@@ -70,7 +70,11 @@ class RunConfig:
         if not 0 <= self.seed < 2**63:
             raise ValueError(f"seed is {self.seed}, outside 0 to 2**63 - 1")
         # The game is set up long after the settings are read; what it would refuse then is refused now.
-        for name, value, low in (("env.slots", self.env.slots, 1), ("env.window", self.env.window, 0), ("env.windows", self.env.windows, 0)):
+        for name, value, low in (
+            ("env.slots", self.env.slots, 1),
+            ("env.window", self.env.window, 0),
+            ("env.windows", self.env.windows, 0),
+        ):
             if value < low:
                 raise ValueError(f"{name} is {value}, below {low}")
         if not 0 <= self.env.lane_share < 1:

@@ -231,7 +231,7 @@ def _evaluate(session: _Session) -> dict[str, Any]:
         labels=labels,
         predictions=contains(play.decisions),
         scores=play.score,
-        rewards=rewards_of(play.decisions, labels, reward_columns(workload.env)),
+        rewards=None if response is not None else rewards_of(play.decisions, labels, reward_columns(workload.env)),
     )
     session.next_evaluation = learner.decisions + session.config.train.eval_every
     # A team that was trained on the validation part too is not chosen by it: the last one stands.
