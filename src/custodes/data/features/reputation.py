@@ -1,4 +1,4 @@
-"""Groups `reputation` and `standing`: what training's labels say of the objects that a process touches, and of its image.
+"""Groups `reputation` and `standing`: what training's labels say of what a process touches, and of its executable.
 
 An object's reputation is the share of the training processes that touched it which were malicious, without the process
 that asks: a training process learns nothing from its own label, so that training and later data look alike. Programs
