@@ -146,8 +146,8 @@ def test_all_groups_but_the_names_are_the_default() -> None:
     data = random_dataset(60)
     hidden = Encoder.fit(data, np.arange(60), DataConfig())
     shown = Encoder.fit(data, np.arange(60), DataConfig(names="shown"))
-    assert set(GROUPS) - set(hidden.groups) == {"names", "values"}
-    assert shown.groups == (*hidden.groups, "names")
+    assert set(GROUPS) - set(hidden.groups) == {"names", "standing", "values"}
+    assert shown.groups == (*hidden.groups, "names", "standing")
 
 
 def test_hidden_names_change_no_input() -> None:

@@ -42,5 +42,7 @@ class DataConfig:
     """Numeric columns of group `numeric`; empty for all."""
     names: Literal["hidden", "shown"] = "hidden"
     """Whether names of executables are inputs."""
+    named: tuple[str, ...] = ("names", "standing")
+    """Feature groups that read executables' names; they join the others where names are shown."""
     synthetic: SyntheticConfig = field(default_factory=SyntheticConfig)
     """Settings of source `synthetic`."""

@@ -46,7 +46,7 @@ GROUPS: Final[dict[str, Group]] = {
 """Every feature group by name, in the order of its columns."""
 
 NAMED: Final = ("names", "standing")
-"""Groups that read executables' names; they join the others where names are shown."""
+"""Groups that read executables' names."""
 
 DEFAULT_GROUPS: Final = tuple(name for name in GROUPS if name not in ("values", *NAMED))
 """Groups in use when a run names none."""
@@ -168,10 +168,13 @@ class Encoder:
 
 def _groups(config: DataConfig) -> tuple[str, ...]:
     shown = config.names == "shown"
-    chosen = config.groups or (*DEFAULT_GROUPS, *(NAMED if shown else ()))
+    chosen = (*(config.groups or DEFAULT_GROUPS), *(config.named if shown else ()))
     for name in chosen:
         if name not in GROUPS:
             raise CustodesError(f"no feature group {name!r}", where="data.groups", fix=f"one of {', '.join(GROUPS)}")
+    wrong = [name for name in config.named if name not in NAMED]
+    if wrong:
+        raise CustodesError(f"group {wrong[0]} reads no names", where="data.named", fix=f"some of {', '.join(NAMED)}")
     named = [name for name in NAMED if name in chosen]
     if named and not shown:
         raise CustodesError(
