@@ -21,8 +21,8 @@ def test_quickstart_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     printed = "".join(
         output.get("text", "") for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs
     )
-    assert "validation F1" in printed
-    assert "trees-context" in printed
+    assert "validation response score" in printed
+    assert "quarantine-all" in printed
     assert "report.html" in printed
 
 

@@ -58,6 +58,7 @@ class MetricsLine(msgspec.Struct, frozen=True, kw_only=True):
     eval_precision: Number = None
     eval_recall: Number = None
     eval_reward_per_decision: Number = None
+    eval_response: Number = None
 
 
 METRICS_KEYS: Final = tuple(field.name for field in msgspec.structs.fields(MetricsLine))
