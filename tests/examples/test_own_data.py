@@ -8,6 +8,7 @@ import re
 import runpy
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import polars as pl
@@ -61,15 +62,23 @@ def test_it_trains_acts_and_reports_on_a_csv(tmp_path: Path, events: pl.DataFram
     [("label", "no malicious record among"), ("kind", "column kind is missing")],
 )
 def test_a_csv_that_cannot_be_learned_from_is_one_line(
-    tmp_path: Path, events: pl.DataFrame, leave_out: str, says: str
+    tmp_path: Path,
+    events: pl.DataFrame,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    leave_out: str,
+    says: str,
 ) -> None:
     events.drop(leave_out).write_csv(tmp_path / "my.csv")
-    done = run(tmp_path, "my.csv")
-    assert done.returncode == 2
-    assert len(done.stderr.splitlines()) == 1
-    assert "my.csv" in done.stderr
-    assert says in done.stderr
-    assert done.stdout == ""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", [str(EXAMPLE), "my.csv"])
+    assert runpy.run_path(str(EXAMPLE))["main"]() == 2
+    shown = capsys.readouterr()
+    assert len(shown.err.splitlines()) == 1
+    assert "my.csv" in shown.err
+    assert says in shown.err
+    assert shown.out == ""
 
 
 def test_the_made_up_file_has_attacks_in_every_part(tmp_path: Path) -> None:
