@@ -10,7 +10,8 @@ from custodes.evaluate import decode_evaluation, read_evaluation
 from tests.cli.conftest import SMALL_FLAGS, Unchanged, custodes
 from tests.cli.test_bad_input import TRAIN, recording
 
-BASELINES = {"allow", "random", "event-kind", "trees", "trees-context"}
+ONE_ACTION = {"allow", "alert-all", "quarantine-all", "block-all"}
+BASELINES = {*ONE_ACTION, "random", "event-kind", "trees", "trees-context", "oracle"}
 
 
 def test_json_is_one_object_and_the_file(a_run: Path) -> None:
