@@ -12,8 +12,16 @@ from custodes.env.probes import PROBES, make_probe
 PAGE = (Path(__file__).parents[2] / "docs" / "environments.md").read_text(encoding="utf-8")
 
 
-def test_the_worked_example_runs() -> None:
-    (example,) = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
+EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
+
+
+def test_both_tasks_have_a_worked_example() -> None:
+    for task in ("TriageEnv(", "ResponseEnv("):
+        assert any(task in example for example in EXAMPLES), task
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))
+def test_the_worked_examples_run(example: str) -> None:
     exec(compile(example, "environments.md", "exec"), {})
 
 
