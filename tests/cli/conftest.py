@@ -25,6 +25,7 @@ SMALL = (
     "rl.epochs=1",
     "rl.hidden=8",
     "rl.encoder=8",
+    "rl.warm_start=false",
     "team.agents=2",
     "train.tensorboard=false",
 )

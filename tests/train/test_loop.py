@@ -49,11 +49,21 @@ def test_evaluated_at_least_every_interval_and_at_the_end(run: RunFolder) -> Non
 
 
 def test_best_checkpoint_is_the_best_on_validation(run: RunFolder) -> None:
-    best = max(line["eval_f1"] for line in read(run) if line["eval_f1"] is not None)
+    best = max(line["eval_response"] for line in read(run) if line["eval_response"] is not None)
     saved = checkpoint.load_file(run.checkpoints / "best.safetensors")
     assert saved.scalars["best"] == best
     played = evaluate_run(run, workload_of(run), part="validation", baselines=())
-    assert played.f1 == pytest.approx(best)
+    assert played.response is not None
+    assert played.response.score == pytest.approx(best)
+
+
+def test_in_triage_the_best_is_the_best_f1(tmp_path: Path) -> None:
+    triage = ["env.task=triage", "train.iterations=3", "train.eval_every=100"]
+    run = train(load_preset("quick", [*SMALL, *triage]), tmp_path / "run")
+    lines = [line for line in read(run) if line["eval_f1"] is not None]
+    assert all(line["eval_response"] is None for line in lines)
+    saved = checkpoint.load_file(run.checkpoints / "best.safetensors")
+    assert saved.scalars["best"] == max(line["eval_f1"] for line in lines)
 
 
 def test_other_data_is_refused(run: RunFolder) -> None:

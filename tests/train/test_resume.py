@@ -18,6 +18,7 @@ from custodes.train.loop import Watcher, resume, train
 from custodes.train.presets import load_preset
 
 SMALL = [
+    "rl.warm_start=false",
     "data.synthetic.hosts=2",
     "data.synthetic.processes=40",
     "data.synthetic.events=6000",

@@ -12,11 +12,12 @@ import pytest
 from custodes.data.config import DataConfig
 from custodes.data.synthetic import SyntheticConfig
 from custodes.env.triage import TriageConfig
+from custodes.evaluate.response.inputs import records_alone
 from custodes.team.config import TeamConfig
 from custodes.team.workload import Workload, prepare
 from custodes.train.presets import load_preset
 from custodes.train.run_folder import RunFolder
-from custodes.train.scoring import data_warnings, records_alone
+from custodes.train.scoring import data_warnings
 
 DATA = DataConfig(
     source="synthetic",
