@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Final, final
 
 import numpy as np
@@ -13,7 +14,7 @@ from custodes.bft.votes import ACTIONS, tolerated
 from custodes.env.lanes import Lanes
 from custodes.env.table import EnvTable, Viewer
 from custodes.errors import CustodesError
-from custodes.interface import Observation
+from custodes.interface import Observation, Step
 
 TERMINATED: Final = 1
 TRUNCATED: Final = 2
@@ -234,3 +235,63 @@ def check_parts(table: EnvTable, lanes: Lanes, slots: int, credit: str, f: int) 
     highest = max(int(lanes.order.max()), int(lanes.successor.max()))
     if highest >= len(table.labels):
         raise CustodesError(f"lanes play row {highest} of a table of {len(table.labels)}", where="env")
+
+
+class LaneGame(ABC):
+    """A game over lanes for teams of A agents: what `custodes.interface.VectorEnv` asks, but for how a step is paid.
+
+    Args:
+        player: Plays the lanes.
+        table: Events, views and labels.
+        slots: B.
+    """
+
+    def __init__(self, player: LanePlayer, table: EnvTable, slots: int) -> None:
+        self._player = player
+        self._agents, self._inputs, self._slots = table.agents, table.inputs, slots
+
+    @property
+    def slots(self) -> int:
+        """B."""
+        return self._slots
+
+    @property
+    def lanes(self) -> int:
+        """How many lanes there are to play."""
+        return self._player.lanes
+
+    @property
+    def agents(self) -> int:
+        """A."""
+        return self._agents
+
+    @property
+    def inputs(self) -> int:
+        """D: features per agent."""
+        return self._inputs
+
+    @property
+    def central_inputs(self) -> int:
+        """S = D: the central view is the same features, under the union of the agents' masks."""
+        return self._inputs
+
+    @property
+    def actions(self) -> int:
+        """4: Allow, Alert, Quarantine, Block."""
+        return len(ACTIONS)
+
+    @abstractmethod
+    def reset(self) -> Observation:
+        """Start every slot on a lane, as seeded at construction."""
+
+    @abstractmethod
+    def step(self, actions: Tensor) -> Step:
+        """Play int64 [B, A] votes, one event in every slot."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Tensor]:
+        """Everything that the next step depends on, as fresh copies on the CPU."""
+
+    @abstractmethod
+    def load_state(self, state: dict[str, Tensor]) -> Observation:
+        """Continue exactly from `state()`; what was current then."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, final
 
 import torch
 from torch import Tensor
 
 from custodes.bft.votes import ACTIONS, QUARANTINE, severity_decision
 from custodes.env.lanes import LaneMode, Lanes
-from custodes.env.player import TERMINATED, TRUNCATED, LanePlayer, check_actions, check_parts
+from custodes.env.player import TERMINATED, TRUNCATED, LaneGame, LanePlayer, check_actions, check_parts
 from custodes.env.table import EnvTable
 from custodes.interface import Observation, Step
 
@@ -66,7 +66,8 @@ def reward_table(config: TriageConfig) -> Tensor:
     return torch.tensor([benign, malicious, [0.0] * len(ACTIONS)], dtype=torch.float32)
 
 
-class TriageEnv:
+@final
+class TriageEnv(LaneGame):
     """Plays lanes in B slots: tensors throughout, no loop over slots.
 
     Every slot plays the events of its lane in order; a slot whose lane ended takes the next lane of a seeded queue,
@@ -88,42 +89,11 @@ class TriageEnv:
         self, table: EnvTable, lanes: Lanes, config: TriageConfig, f: int = 0, seed: int = 0, shuffle: bool = True
     ) -> None:
         check_parts(table, lanes, config.slots, config.credit, f)
-        self._player = LanePlayer(table, lanes, config.slots, seed, shuffle)
-        self._agents, self._inputs, self._slots = table.agents, table.inputs, config.slots
+        super().__init__(LanePlayer(table, lanes, config.slots, seed, shuffle), table, config.slots)
         label = self._player.label
         known = (label == 0) | (label == 1)
         self._worth = reward_table(config).to(label.device).index_select(0, torch.where(known, label, LEFT_OUT))
         self._team, self._f = config.credit == "team", f
-
-    @property
-    def slots(self) -> int:
-        """B."""
-        return self._slots
-
-    @property
-    def lanes(self) -> int:
-        """How many lanes there are to play."""
-        return self._player.lanes
-
-    @property
-    def agents(self) -> int:
-        """A."""
-        return self._agents
-
-    @property
-    def inputs(self) -> int:
-        """D: features per agent."""
-        return self._inputs
-
-    @property
-    def central_inputs(self) -> int:
-        """S = D: the central view is the same features, under the union of the agents' masks."""
-        return self._inputs
-
-    @property
-    def actions(self) -> int:
-        """4: Allow, Alert, Quarantine, Block."""
-        return len(ACTIONS)
 
     def reset(self) -> Observation:
         """Start every slot on a lane, as seeded at construction."""

@@ -5,7 +5,7 @@ Reward is the cost that an action saves against doing nothing (`custodes.env.res
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, final
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from custodes.env.lanes import Lanes
 from custodes.env.player import (
     TERMINATED,
     TRUNCATED,
+    LaneGame,
     LanePlayer,
     check_actions,
     check_entry,
@@ -38,7 +39,8 @@ NONE: Final = -1
 """No place: no alert was raised, nothing is withheld."""
 
 
-class ResponseEnv:
+@final
+class ResponseEnv(LaneGame):
     """Plays processes' lives in B slots: tensors throughout, no loop over slots.
 
     A lane ends when its process is blocked, by the team or by the analyst's verdict on an alert, or with its last
@@ -76,44 +78,14 @@ class ResponseEnv:
         device = table.features.device
         malicious = worth.malicious[lanes.start]
         favoured = _favoured(malicious, config.lane_share)
-        self._player = LanePlayer(table, lanes, config.slots, seed, shuffle, favoured, config.lane_share)
+        player = LanePlayer(table, lanes, config.slots, seed, shuffle, favoured, config.lane_share)
+        super().__init__(player, table, config.slots)
         self._weight = None if favoured is None else _weights(malicious, config.lane_share).to(device)
-        self._agents, self._inputs, self._slots = table.agents, table.inputs, config.slots
         self._team, self._f = config.credit == "team", f
         self._worth = layout.columns(worth, costs, config.reward_scale).to(device)
         self._masks, self._gates = layout.masks(device), layout.gates(device)
         self._following, self._raises, self._withholds = layout.transitions(device)
         self._clear()
-
-    @property
-    def slots(self) -> int:
-        """B."""
-        return self._slots
-
-    @property
-    def lanes(self) -> int:
-        """How many lanes there are to play."""
-        return self._player.lanes
-
-    @property
-    def agents(self) -> int:
-        """A."""
-        return self._agents
-
-    @property
-    def inputs(self) -> int:
-        """D: features per agent."""
-        return self._inputs
-
-    @property
-    def central_inputs(self) -> int:
-        """S = D: the central view is the same features, under the union of the agents' masks."""
-        return self._inputs
-
-    @property
-    def actions(self) -> int:
-        """4: Allow, Alert, Quarantine, Block."""
-        return len(ACTIONS)
 
     def reset(self) -> Observation:
         """Start every slot on a lane, as seeded at construction."""
