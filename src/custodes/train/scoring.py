@@ -19,7 +19,7 @@ from custodes.env.triage import TriageConfig, reward_table
 from custodes.evaluate.baselines import BASELINES, BaselineInputs, BaselineScores, run_baselines
 from custodes.evaluate.evaluation import Evaluation, Played, Scene, evaluate_play
 from custodes.evaluate.response.inputs import lane_of_rows, records_alone
-from custodes.evaluate.response.outcome import allow_all, oracle, outcome, response_score
+from custodes.evaluate.response.outcome import outcome, reference_of, response_score
 from custodes.evaluate.response.policy import score_response
 from custodes.evaluate.response.record import in_order
 from custodes.rl.networks import Policy
@@ -108,26 +108,7 @@ def evaluate_run(
     begin = time.perf_counter()
     play = team.play(workload.table, lanes, MASKS if responds else None)
     seconds = time.perf_counter() - begin
-    scene = Scene(
-        dataset=workload.dataset.name,
-        split=part,
-        labels=workload.dataset.labels,
-        split_rows=workload.split.rows(part),
-        rewards=None if responds else reward_columns(workload.env),
-        f=team.f,
-        split_summary=workload.split.summary(workload.dataset.labels),  # type: ignore[arg-type]
-        split_method=workload.split.method,
-        data_digest=workload.dataset.digest,
-        checkpoint=str(file.relative_to(run.path)),
-        iteration=int(saved.scalars["iteration"]),
-        trained_decisions=int(saved.scalars["decisions"]),
-        warnings=(
-            *data_warnings(run, workload),
-            *workload.warnings(),
-            *team_warnings(run.config),
-            *_refit_warnings(workload, part),
-        ),
-    )
+    scene = _scene(run, workload, part, team, saved, str(file.relative_to(run.path)))
     played = Played(rows=play.rows, decisions=play.decisions, score=play.score, votes=play.votes)
     if not responds:
         beside = score_baselines(workload, part, baselines, run.config.seed)
@@ -143,6 +124,32 @@ def evaluate_run(
         seed=run.config.seed,
     )
     return evaluate_play(played, scene, scores.baselines, seconds=seconds, response=scores.record)
+
+
+def _scene(
+    run: RunFolder, workload: Workload, part: PartName, team: Team, saved: checkpoint.Checkpoint, file: str
+) -> Scene:
+    """What is known about a play of a part by the team of one checkpoint file."""
+    return Scene(
+        dataset=workload.dataset.name,
+        split=part,
+        labels=workload.dataset.labels,
+        split_rows=workload.split.rows(part),
+        rewards=None if workload.env.task == "response" else reward_columns(workload.env),
+        f=team.f,
+        split_summary=workload.split.summary(workload.dataset.labels),  # type: ignore[arg-type]
+        split_method=workload.split.method,
+        data_digest=workload.dataset.digest,
+        checkpoint=file,
+        iteration=int(saved.scalars["iteration"]),
+        trained_decisions=int(saved.scalars["decisions"]),
+        warnings=(
+            *data_warnings(run, workload),
+            *workload.warnings(),
+            *team_warnings(run.config),
+            *_refit_warnings(workload, part),
+        ),
+    )
 
 
 def _refit_warnings(workload: Workload, part: PartName) -> tuple[str, ...]:
@@ -221,5 +228,5 @@ def response_of(team: Team, workload: Workload, lanes: Lanes) -> tuple[Play, flo
     assert play.decisions_by_state is not None
     recording, costs = workload.recording(np.sort(lanes.order)), workload.costs
     spent = outcome(recording, in_order(recording, play.rows, play.decisions_by_state), costs).cost
-    nothing, best = (outcome(recording, policy(recording), costs).cost for policy in (allow_all, oracle))
-    return play, response_score(spent, nothing, best)
+    ends = reference_of(recording, costs)
+    return play, response_score(spent, ends.allow.cost, ends.oracle.cost)

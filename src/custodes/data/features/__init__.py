@@ -1,5 +1,5 @@
 """Causal inputs from an event table."""
 
-from custodes.data.features.encoder import DEFAULT_GROUPS, GROUPS, LIMIT, Column, Encoder
+from custodes.data.features.encoder import DEFAULT_GROUPS, GROUPS, LIMIT, NAMED, Column, Encoder
 
-__all__ = ["DEFAULT_GROUPS", "GROUPS", "LIMIT", "Column", "Encoder"]
+__all__ = ["DEFAULT_GROUPS", "GROUPS", "LIMIT", "NAMED", "Column", "Encoder"]

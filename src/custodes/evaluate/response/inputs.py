@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from custodes.data.dataset import Dataset, codes
+from custodes.data.features import NAMED
 from custodes.data.schema import BENIGN, MALICIOUS, PART, UNKNOWN
 from custodes.data.split import PARTS, PartName
 from custodes.env.response.costs import ResponseCosts
@@ -92,7 +93,7 @@ def policy_inputs(
     known = recording_of(_with_truth(workload.dataset, labels), rows, prices)
     scored = recording_of(workload.dataset, workload.split.rows(part), prices)
     pieces = round(len(known.acting) / len(scored.acting)) if workload.split.method == "entity" else 1
-    shown = "names" in workload.encoder.groups
+    shown = any(group in workload.encoder.groups for group in NAMED)
     inputs = PolicyInputs(
         events=_shown(workload.dataset.events, names=shown),
         features=workload.features,

@@ -98,23 +98,31 @@ def score_response(
         CustodesError: An unknown baseline.
         ValueError: Rows or shapes that do not fit (a defect of the caller).
     """
-    inputs, recording = policy_inputs(workload, part)
+    wanted = None if baselines is None else tuple(baselines)
+    inputs: PolicyInputs | None = None
+    if wanted == ():
+        # Nothing is fitted, so what methods may see is not worked out.
+        recording = workload.recording(workload.split.rows(part))
+    else:
+        inputs, recording = policy_inputs(workload, part)
     said = in_order(recording, rows, decisions)
-    ends = reference_of(recording, inputs.costs)
+    ends = reference_of(recording, workload.costs)
     record = response_record(
         recording,
         said,
-        inputs.costs,
+        workload.costs,
         votes=None if votes is None else in_order(recording, rows, votes),
-        needs_names=names_missing(inputs, baselines),
+        needs_names=() if inputs is None else names_missing(inputs, wanted),
         reference=ends,
         seed=seed,
     )
+    if inputs is None:
+        return ResponseScores(record=record)
     beside = run_response_baselines(
         inputs,
         recording,
-        baselines,
-        team=outcome(recording, said, inputs.costs),
+        wanted,
+        team=outcome(recording, said, workload.costs),
         reference=ends,
         seed=seed,
         trees=trees,
