@@ -52,8 +52,9 @@ class _Pickler(pickle.Pickler):
         self._places: dict[int, int] = {}
 
     def persistent_id(self, value: Any) -> int | None:
+        # Asked of every object, so the usual answer comes first: plain values are not shared.
         kind = type(value)
-        if len(value) < _LONG if kind is bytes else not _immutable(kind):
+        if not (_KNOWN[kind] if kind in _KNOWN else _immutable(kind)) or (kind is bytes and len(value) < _LONG):
             return None
         place = self._places.get(id(value))
         if place is None:
@@ -63,8 +64,7 @@ class _Pickler(pickle.Pickler):
 
 
 def _immutable(kind: type) -> bool:
-    known = _KNOWN.get(kind)
-    if known is None:
-        frozen = is_dataclass(kind) and kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
-        known = _KNOWN[kind] = kind in _SHARED or frozen
+    """Whether values of a class are shared; remembered."""
+    frozen = is_dataclass(kind) and kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
+    known = _KNOWN[kind] = kind is bytes or kind in _SHARED or frozen
     return known

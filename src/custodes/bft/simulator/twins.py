@@ -123,10 +123,12 @@ def _descend(
         tally.add(played, fault, stage, (len(sides_of(views)) * KEYS) ** left)
         return
     saved = Snapshot(stage)
-    for side, following in _choices(views, left):
+    choices = list(_choices(views, left))
+    for index, (side, following) in enumerate(choices):
         if tally.over:
             return
-        branch: Stage = saved.make()
+        # The last one plays on the original, which nobody needs any more.
+        branch: Stage = saved.make() if index < len(choices) - 1 else stage
         fault = branch.play(side, following)
         _descend(branch, (*played, (side, leader)), following, fault, views, tally)
 
