@@ -51,6 +51,9 @@ class Step:
     weight: Tensor | None = None
     """float32 [B]: importance of the lane that was acted in, how often it is recorded over how often it is drawn; None
     where lanes are drawn as they were recorded (all weigh 1)."""
+    worth: Tensor | None = None
+    """float32 [B, actions]: what each action would have earned an agent as its vote, 0 where it was not allowed; None
+    where that is not known, since agents are paid for what they decide together."""
 
 
 class VectorEnv(Protocol):

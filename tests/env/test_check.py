@@ -159,6 +159,7 @@ BROKEN: list[tuple[str, Callable[[], Counter]]] = [
     ("ends", lambda: changed(lambda step: replace(step, truncated=step.truncated | step.terminated))),
     ("decision", lambda: changed(lambda step: replace(step, decision=step.decision + 2))),
     ("decision", lambda: changed(lambda step: replace(step, decision=step.decision - 1))),
+    ("worth", lambda: changed(lambda step: replace(step, worth=torch.full((4, 3), 99.0)))),
     ("successor", lambda: changed(lambda step: replace(step, successor=_shifted(step.successor)))),
     ("actions", WritesActions),
     ("fresh", OneBuffer),

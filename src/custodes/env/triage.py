@@ -49,6 +49,10 @@ class TriageConfig:
     A few processes that never end would else fill most of the training."""
     lane_share: float = 0.0
     """Share of lanes drawn from processes that do something malicious (response), 0 (as recorded) to below 1."""
+    caution: float = 1.0
+    """How many times dearer than scored false Blocks, false Quarantines and alerts are in training (response), above 0.
+    The few attacks of a training part look alike and its innocent processes do not, so what is just worth it there is
+    not elsewhere."""
 
 
 def reward_table(config: TriageConfig) -> Tensor:
@@ -132,6 +136,7 @@ class TriageEnv(LaneGame):
             label=player.label.index_select(0, place),
             team_reward=team_reward.squeeze(1),
             lane=player.lane.index_select(0, place),
+            worth=worth if self._agents == 1 or not self._team else None,
         )
 
     def state(self) -> dict[str, Tensor]:

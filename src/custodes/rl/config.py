@@ -60,12 +60,20 @@ class LearnerConfig:
     """Stop the passes of an iteration when the policy moved by more than 1.5 times this (nats); 0 turns it off."""
     normalise_advantage: bool = True
     """Advantages to mean 0 and deviation 1 over the whole batch, per agent, after the returns are formed."""
+    weigh_lanes: bool = True
+    """Where lanes are drawn otherwise than they were recorded, weigh each step of the policy loss by how often its lane
+    is recorded over how often it is drawn; False learns for the lanes as they are drawn."""
     normalise_value: bool = True
     """Critics predict targets in units of their running mean and deviation (PopArt, van Hasselt et al. 2016)."""
     value_norm_decay: float = 0.9
     """Share of the old target statistics kept per iteration, 0 to below 1."""
     warm_start: bool = False
     """Begin with supervised passes over the training labels; named in the run when used."""
+    warm_start_by: Literal["labels", "worth"] = "labels"
+    """`labels`: contain malicious events, allow benign ones. `worth`: prefer actions by what they would have earned,
+    where the environment tells; right where errors do not cost the same (rl/warmstart.py)."""
+    warm_start_temperature: float = 0.1
+    """Reward for which a warm start by worth prefers one action e times to another, above 0."""
     warm_start_iterations: int = 20
     """How many rollouts' worth of supervised passes, when `warm_start` is on; their decisions count in the budget."""
     autocast: bool = False
@@ -90,5 +98,5 @@ class LearnerConfig:
             require(self, name, low=0, high=1)
         require(self, "value_norm_decay", low=0, below=1)
         require(self, "entropy_decay", above=0, high=1)
-        for name in ("learning_rate", "adam_epsilon", "clip"):
+        for name in ("learning_rate", "adam_epsilon", "clip", "warm_start_temperature"):
             require(self, name, above=0)

@@ -150,7 +150,9 @@ def run_networks(
                 values.append(network.value_head(y).float()[:, 0])
         value = torch.stack(values, dim=1) if values else _central(rollout, batch, sequences, state)
     return _Outputs(
-        log_probability=torch.stack(log_probabilities, dim=1), entropy=torch.stack(entropies, dim=1), value=value
+        log_probability=torch.stack(log_probabilities, dim=1),
+        entropy=torch.stack(entropies, dim=1),
+        value=value,
     )
 
 
@@ -187,7 +189,9 @@ def _in_reduced_precision(state: LearnerState, rollout: Rollout, batch: _Batch, 
 
 def _flatten(state: LearnerState, rollout: Rollout, targets: Targets, config: LearnerConfig) -> _Batch:
     advantage = targets.advantages.flatten(0, 1)
-    if config.normalise_advantage:
+    if config.weigh_lanes and rollout.weight is not None:
+        advantage = _weighted(advantage, rollout.weight.flatten(), normalise=config.normalise_advantage)
+    elif config.normalise_advantage:
         advantage = (advantage - advantage.mean(0)) / (advantage.std(0, correction=0) + 1e-8)
     return _Batch(
         observation=rollout.observation.flatten(1, 2),
@@ -199,6 +203,19 @@ def _flatten(state: LearnerState, rollout: Rollout, targets: Targets, config: Le
         advantage=advantage,
         target=state.norm.normalise(targets.returns.flatten(0, 1)),
     )
+
+
+def _weighted(advantage: Tensor, weight: Tensor, *, normalise: bool) -> Tensor:
+    """Advantages [n, A] times the importance of their lanes [n], so that the policy learns for lanes as recorded.
+
+    The clipped surrogate is linear in the advantage for weights above 0, so weighing the advantage weighs the loss. The
+    moments are those of the recording too. The critic, a baseline, learns the lanes as they are played.
+    """
+    weight = (weight / weight.mean())[:, None]
+    if normalise:
+        advantage = advantage - (weight * advantage).mean(0)
+        advantage = advantage / ((weight * advantage.square()).mean(0).sqrt() + 1e-8)
+    return weight * advantage
 
 
 def _step(

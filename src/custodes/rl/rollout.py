@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from custodes.interface import Observation, Step, VectorEnv
-from custodes.rl.acting import Actor
+from custodes.rl.acting import Acted, Actor
 from custodes.rl.networks import Policy, PolicyState
 from custodes.rl.normalise import ValueNorm
 from custodes.rl.sequences import chunk_starts
@@ -54,6 +54,10 @@ class Rollout:
     """int64 [T, B]."""
     team_reward: Tensor
     """Float [T, B]."""
+    weight: Tensor | None = None
+    """Float [T, B]: importance of each step's lane (`Step.weight`); None where all weigh 1."""
+    worth: Tensor | None = None
+    """Float [T, B, actions]: `Step.worth`; None where the environment does not tell."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +122,7 @@ def collect(
         acted = actor.step(position.observation, position.state)
         action, log_probability = sample(acted.logits, generator)
         step = env.step(action)
-        recorder.record(position, action, log_probability, acted.value, step, acted.state)
+        recorder.record(position, acted, action, log_probability, step)
         done = step.terminated | step.truncated
         state = acted.state.reset(done) if bool(done.any()) else acted.state
         position = Position(observation=step.observation, state=state, begins=done)
@@ -135,18 +139,17 @@ class _Recorder:
         self.successors: list[tuple[int, Tensor, Tensor]] = []
         self.outputs: list[Tensor] = []
 
-    def record(
-        self, position: Position, action: Tensor, log_probability: Tensor, value: Tensor, step: Step, after: PolicyState
-    ) -> None:
+    def record(self, position: Position, acted: Acted, action: Tensor, log_probability: Tensor, step: Step) -> None:
         """Keep one step; value the successors of lanes that were truncated in it with the state after the step."""
+        after = acted.state
         if self.bootstrap and bool(step.truncated.any()):
             where = step.truncated.nonzero()[:, 0]
-            acted = self.actor.step(_select(step.successor, where), after.select(where))
-            self.successors.append((len(self.rows), where, self.norm.denormalise(acted.value)))
+            following = self.actor.step(_select(step.successor, where), after.select(where))
+            self.successors.append((len(self.rows), where, self.norm.denormalise(following.value)))
         critic = after.critic[0].expand_as(after.actor[0]) if self.actor.critic is not None else after.actor[0]
         self.outputs.append(critic)
         self.positions.append(position)
-        self.rows.append((action, log_probability, value, step))
+        self.rows.append((action, log_probability, acted.value, step))
 
     def finish(self, position: Position, starts: list[PolicyState]) -> Rollout:
         """Stack; `position` is where the rollout was cut."""
@@ -159,6 +162,8 @@ class _Recorder:
         observations = [p.observation for p in self.positions]
         masks = [o.mask for o in observations if o.mask is not None]
         lanes = [s.lane for s in steps if s.lane is not None]
+        weights = [s.weight for s in steps if s.weight is not None]
+        worths = [s.worth for s in steps if s.worth is not None]
         run = begins.long().cumsum(0) * B + torch.arange(B, device=begins.device)
         return Rollout(
             observation=torch.stack([o.agents.transpose(0, 1) for o in observations], dim=1),
@@ -179,6 +184,8 @@ class _Recorder:
             decision=torch.stack([s.decision for s in steps]),
             label=torch.stack([s.label for s in steps]),
             team_reward=torch.stack([s.team_reward for s in steps]),
+            weight=torch.stack(weights) if len(weights) == T else None,
+            worth=torch.stack(worths) if len(worths) == T else None,
         )
 
     def _next_values(self, value: Tensor, position: Position) -> Tensor:

@@ -1,18 +1,28 @@
-"""Supervised warm start: before PPO, fit the policies to the training labels (optional, and named in the run's
-settings).
+"""Supervised warm start: before PPO, fit the policies to what training knows (optional, named in the run's settings).
 
-Malicious events are answered with containment, benign ones with Allow; others are left out. Collection, sequences and
-states are those of PPO, so the recurrent core is trained as it will be used.
+By `labels`: malicious events are answered with containment, benign ones with Allow; others are left out.
+
+By `worth`, where the environment tells what each action would have earned (`Step.worth`): the differences between an
+agent's logits are fitted to the differences between the actions' worths over a temperature, by least squares. What
+fits best is softmax(E[worth | what the agent has seen] / temperature), the policy that maximises reward plus
+temperature times entropy (Haarnoja et al. 2017, eq. 2, at discount 0); its most probable action is the one with the
+best expected worth, whatever errors cost. The policy gradient would get there too, but for rare events only in
+theory: it weighs an action by its probability, and where acting is wrong nearly everywhere that is gone before the
+inputs that tell are found (docs/experiments.md).
+
+Collection, sequences and states are those of PPO, so the recurrent core is trained as it will be used.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 import torch
 from torch import Tensor
 
 from custodes.bft.votes import ALLOW, QUARANTINE
+from custodes.errors import CustodesError
 from custodes.interface import VectorEnv
 from custodes.rl.acting import masked
 from custodes.rl.config import LearnerConfig
@@ -20,6 +30,9 @@ from custodes.rl.ppo import clip_gradient, run_network
 from custodes.rl.rollout import Rollout, collect
 from custodes.rl.sequences import Sequences, chunk_starts, cut, start_states
 from custodes.rl.state import LearnerState
+
+CERTAIN: Final = 10.0
+"""Largest preference between two actions that a warm start by worth asks for, nats."""
 
 
 def warm_start(
@@ -70,9 +83,9 @@ def warm_start(
 def _step(state: LearnerState, rollout: Rollout, sequences: Sequences, config: LearnerConfig, answer: int) -> None:
     label = rollout.label.flatten()[sequences.steps]
     known = (label == 0) | (label == 1)
-    wanted = torch.where(label == 1, answer, ALLOW)[known]
-    if not len(wanted):
+    if not bool(known.any()):
         return
+    fit = _by_worth(rollout, sequences, config) if config.warm_start_by == "worth" else _by_label(label, answer)
     losses: list[Tensor] = []
     for agent in range(state.policy.agents):
         network = state.policy.actor(agent)
@@ -81,10 +94,43 @@ def _step(state: LearnerState, rollout: Rollout, sequences: Sequences, config: L
         y = run_network(network, x, start, sequences)
         assert network.policy_head is not None
         mask = None if rollout.mask is None else rollout.mask.flatten(0, 1)[sequences.steps, agent]
-        logits = masked(network.policy_head(y), mask)
-        losses.append(torch.nn.functional.cross_entropy(logits[known], wanted))
+        losses.append(fit(network.policy_head(y), mask)[known].mean())
     state.optimiser.zero_grad(set_to_none=True)
     torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]
     for network in state.policy.networks():
         clip_gradient(network, config.max_grad_norm)
     state.optimiser.step()
+
+
+_Fit = Callable[[Tensor, Tensor | None], Tensor]
+"""From logits [n, actions] and what is allowed, bool of the same shape or None for all, to a loss for each step [n]."""
+
+
+def _by_label(label: Tensor, answer: int) -> _Fit:
+    """Cross-entropy of the answer to each label [n]."""
+    wanted = torch.where(label == 1, answer, ALLOW)
+    return lambda logits, mask: torch.nn.functional.cross_entropy(masked(logits, mask), wanted, reduction="none")
+
+
+def _by_worth(rollout: Rollout, sequences: Sequences, config: LearnerConfig) -> _Fit:
+    """Squared distance of logits from worths over the temperature, both less their mean over what is allowed."""
+    if rollout.worth is None:
+        raise CustodesError(
+            "the environment does not tell what each action would have earned",
+            where="rl.warm_start_by",
+            fix="set env.credit=individual, or rl.warm_start_by=labels",
+        )
+    steps = sequences.steps
+    # Beyond this a preference is certain, and one huge worth must not outweigh thousands of small ones.
+    wanted = (rollout.worth.flatten(0, 1)[steps] / config.warm_start_temperature).clamp(-CERTAIN, CERTAIN)
+    weight = torch.ones(len(wanted), device=wanted.device)
+    if rollout.weight is not None and config.weigh_lanes:
+        weight = rollout.weight.flatten()[steps] / rollout.weight.mean()
+
+    def loss(logits: Tensor, mask: Tensor | None) -> Tensor:
+        allowed = torch.ones_like(logits) if mask is None else mask.to(logits.dtype)
+        error = (logits - wanted) * allowed
+        error = (error - error.sum(-1, keepdim=True) / allowed.sum(-1, keepdim=True)) * allowed
+        return weight * error.square().sum(-1)
+
+    return loss

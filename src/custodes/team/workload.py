@@ -103,8 +103,18 @@ class Workload:
                 reward_scale=self.env.reward_scale,
                 lane_share=self.env.lane_share,
             )
-            return ResponseEnv(self.table, lanes, self.training_recording(rows), self.costs, config, f=f, seed=seed)
+            recording, costs = self.training_recording(rows), self._training_costs()
+            return ResponseEnv(self.table, lanes, recording, costs, config, f=f, seed=seed)
         return TriageEnv(self.table, lanes, self.env, f=f, seed=seed)
+
+    def _training_costs(self) -> ResponseCosts:
+        """What acting costs in training."""
+        return replace(
+            self.costs,
+            false_block=self.costs.false_block * self.env.caution,
+            false_quarantine=self.costs.false_quarantine * self.env.caution,
+            alert=self.costs.alert * self.env.caution,
+        )
 
     def warnings(self) -> tuple[str, ...]:
         """What a reader of scores must know about the split and the views."""

@@ -81,5 +81,7 @@ class RunConfig:
             raise ValueError(f"env.lane_share is {self.env.lane_share}, outside 0 to below 1")
         if not 0 < self.env.reward_scale < math.inf:
             raise ValueError(f"env.reward_scale is {self.env.reward_scale}, not a finite number above 0")
+        if not 0 < self.env.caution < math.inf:
+            raise ValueError(f"env.caution is {self.env.caution}, not a finite number above 0")
         if self.env.task == "response" and self.env.lanes != "by_entity":
             raise ValueError(f"env.lanes is {self.env.lanes}, and response plays whole processes: use by_entity")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import torch
 
 from custodes.bft.votes import BLOCK, QUARANTINE, tolerated
@@ -226,12 +227,12 @@ def _evaluate(session: _Session) -> dict[str, Any]:
     """Play the validation part greedily; keep the state that did best."""
     learner, workload = session.learner, session.workload
     play, response = response_of(Team.of(learner.policy), workload, session.validation)
-    labels = workload.dataset.labels[play.rows]
+    labels, decisions = workload.dataset.labels[np.asarray(play.rows)], np.asarray(play.decisions)
     metrics = binary_metrics(
         labels=labels,
-        predictions=contains(play.decisions),
+        predictions=contains(decisions),
         scores=play.score,
-        rewards=None if response is not None else rewards_of(play.decisions, labels, reward_columns(workload.env)),
+        rewards=None if response is not None else rewards_of(decisions, labels, reward_columns(workload.env)),
     )
     session.next_evaluation = learner.decisions + session.config.train.eval_every
     # A team that was trained on the validation part too is not chosen by it: the last one stands.

@@ -14,10 +14,12 @@ from custodes.data.dataset import codes
 from custodes.data.features import Encoder
 from custodes.data.split import PartName
 from custodes.env.lanes import Lanes
+from custodes.env.response.recording import Recording
 from custodes.env.response.replay import MASKS
 from custodes.env.triage import TriageConfig, reward_table
 from custodes.evaluate.baselines import BASELINES, BaselineInputs, BaselineScores, run_baselines
 from custodes.evaluate.evaluation import Evaluation, Played, Scene, evaluate_play
+from custodes.evaluate.response.detection import highest_so_far
 from custodes.evaluate.response.inputs import lane_of_rows, records_alone
 from custodes.evaluate.response.outcome import outcome, reference_of, response_score
 from custodes.evaluate.response.policy import score_response
@@ -109,10 +111,9 @@ def evaluate_run(
     play = team.play(workload.table, lanes, MASKS if responds else None)
     seconds = time.perf_counter() - begin
     scene = _scene(run, workload, part, team, saved, str(file.relative_to(run.path)))
-    played = Played(rows=play.rows, decisions=play.decisions, score=play.score, votes=play.votes)
     if not responds:
         beside = score_baselines(workload, part, baselines, run.config.seed)
-        return evaluate_play(played, scene, beside, seconds=seconds)
+        return evaluate_play(_as_played(play), scene, beside, seconds=seconds)
     assert play.decisions_by_state is not None
     scores = score_response(
         workload,
@@ -123,7 +124,21 @@ def evaluate_run(
         baselines=baselines,
         seed=run.config.seed,
     )
+    played = flagged(play, workload.recording(workload.split.rows(part)))
     return evaluate_play(played, scene, scores.baselines, seconds=seconds, response=scores.record)
+
+
+def _as_played(play: Play) -> Played:
+    return Played(rows=play.rows, decisions=play.decisions, score=play.score, votes=play.votes)
+
+
+def flagged(play: Play, recording: Recording) -> Played:
+    """A play of the response task for detection: what is said of each event's process by then."""
+    decisions, score = (
+        highest_so_far(recording, in_order(recording, play.rows, said)) for said in (play.decisions, play.score)
+    )
+    votes = in_order(recording, play.rows, play.votes)
+    return Played(rows=recording.source, decisions=decisions, score=score, votes=votes)
 
 
 def _scene(
@@ -216,17 +231,17 @@ def workload_for(
     )
 
 
-def response_of(team: Team, workload: Workload, lanes: Lanes) -> tuple[Play, float | None]:
+def response_of(team: Team, workload: Workload, lanes: Lanes) -> tuple[Played, float | None]:
     """Play lanes greedily, and replay the decisions where actions intervene.
 
     Returns:
         The play, and its response score; None in triage, and where the lanes hold no attack.
     """
     if workload.env.task == "triage":
-        return team.play(workload.table, lanes), None
+        return _as_played(team.play(workload.table, lanes)), None
     play = team.play(workload.table, lanes, MASKS)
     assert play.decisions_by_state is not None
     recording, costs = workload.recording(np.sort(lanes.order)), workload.costs
     spent = outcome(recording, in_order(recording, play.rows, play.decisions_by_state), costs).cost
     ends = reference_of(recording, costs)
-    return play, response_score(spent, ends.allow.cost, ends.oracle.cost)
+    return flagged(play, recording), response_score(spent, ends.allow.cost, ends.oracle.cost)

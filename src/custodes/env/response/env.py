@@ -133,6 +133,7 @@ class ResponseEnv(LaneGame):
             team_reward=team_reward.squeeze(1),
             lane=lane,
             weight=None if self._weight is None else self._weight.index_select(0, lane),
+            worth=saved if self._agents == 1 or not self._team else None,
         )
 
     def state(self) -> dict[str, Tensor]:

@@ -16,6 +16,7 @@ from custodes.data.schema import MALICIOUS
 from custodes.env.response.recording import Recording
 from custodes.errors import CustodesError
 from custodes.evaluate.metrics import binary_metrics, contains
+from custodes.evaluate.response.detection import highest_so_far
 from custodes.evaluate.response.figures import figure_values
 from custodes.evaluate.response.fitting import Tuned, fit_and_tune
 from custodes.evaluate.response.inputs import PolicyInputs
@@ -124,8 +125,9 @@ def _record(
     truth = recording.labels[recording.rows]
     tuned = actions.tuned
     note = tuned.note if tuned else _NOTES[name]
+    flagged, score = (highest_so_far(recording, said) for said in (actions.contained, actions.score))
     return {
-        **binary_metrics(labels=truth, predictions=actions.contained, scores=actions.score, rewards=None),
+        **binary_metrics(labels=truth, predictions=flagged, scores=score, rewards=None),
         "threshold": _finite(tuned.f1_threshold) if tuned else None,
         "note": note,
         "seconds": seconds,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from custodes.data.schema import MALICIOUS
 from custodes.evaluate.metrics import threshold_for_f1
+from custodes.evaluate.response.detection import highest_so_far
 from custodes.evaluate.response.folds import FOLDS
 from custodes.evaluate.response.inputs import PolicyInputs
 from custodes.evaluate.response.methods import Fit, Fitted, Method
@@ -60,7 +61,7 @@ def fit_and_tune(method: Method, inputs: PolicyInputs, *, seed: int = 0, trees: 
     return Tuned(
         fitted=fitted,
         thresholds=thresholds,
-        f1_threshold=threshold_for_f1(inputs.labels[inputs.train], score),
+        f1_threshold=threshold_for_f1(inputs.labels[inputs.train], highest_so_far(inputs.rehearsal.whole, score)),
         cost=cost,
         note=_note(fitted.note, name if len(choices) > 1 else "", len(choices), thresholds, method, inputs),
     )
