@@ -50,9 +50,8 @@ class TriageConfig:
     lane_share: float = 0.0
     """Share of lanes drawn from processes that do something malicious (response), 0 (as recorded) to below 1."""
     caution: float = 1.0
-    """How many times dearer than scored false Blocks, false Quarantines and alerts are in training (response), above 0.
-    The few attacks of a training part look alike and its innocent processes do not, so what is just worth it there is
-    not elsewhere."""
+    """How many times dearer than scored disruption and alerts are in training (response), above 0. The few attacks of a
+    training part look alike and its innocent processes do not, so what is just worth it there is not elsewhere."""
 
 
 def reward_table(config: TriageConfig) -> Tensor:

@@ -113,6 +113,8 @@ class Workload:
             self.costs,
             false_block=self.costs.false_block * self.env.caution,
             false_quarantine=self.costs.false_quarantine * self.env.caution,
+            delayed=self.costs.delayed * self.env.caution,
+            suppressed=self.costs.suppressed * self.env.caution,
             alert=self.costs.alert * self.env.caution,
         )
 
