@@ -5,7 +5,7 @@ from __future__ import annotations
 from custodes.doctor.catalogue import CATALOGUE, Entry
 from custodes.doctor.detector import DETECTORS, Detector
 from custodes.doctor.diagnose import diagnose
-from custodes.doctor.facts import Ceiling, Facts, LabelRule, LearningSession, NonFinite
+from custodes.doctor.facts import Ceiling, Facts, InputLeak, LabelRule, LearningSession, NonFinite
 from custodes.doctor.finding import SEVERITIES, Diagnosis, Evidence, Finding, NotExamined, Severity
 from custodes.doctor.signals import Series, Signals, signals_of
 
@@ -20,6 +20,7 @@ __all__ = [
     "Evidence",
     "Facts",
     "Finding",
+    "InputLeak",
     "LabelRule",
     "LearningSession",
     "NonFinite",

@@ -56,8 +56,8 @@ CATALOGUE: Final[Mapping[str, Entry]] = {
     ),
     "ratio-broadcast": Entry(
         severity="critical",
-        cause="old and new log-probabilities differ in shape, and their difference is broadcast: the loss averages over "
-        "unrelated pairs of samples",
+        cause="old and new log-probabilities differ in shape, and their difference is broadcast: the loss averages "
+        "over unrelated pairs of samples",
         change="bring both to one shape before they are subtracted, and assert it",
         explains=(*_POLICY, *_STEPS, *_SIGNAL, "lying-agent"),
     ),
@@ -92,6 +92,12 @@ CATALOGUE: Final[Mapping[str, Entry]] = {
         severity="critical",
         cause="collection and update see the same events differently, as where a running normaliser moved in between",
         change="freeze the statistics for an iteration, or keep the normalised inputs that were acted on",
+        explains=(*_POLICY, *_STEPS, *_SIGNAL, *_CRITIC, "value-units", "lying-agent"),
+    ),
+    "ratio-not-one": Entry(
+        severity="critical",
+        cause="the policy that is updated is not the one that acted; the record does not say why",
+        change="compare shapes, start states, resets and inputs of collection and update",
         explains=(*_POLICY, *_STEPS, *_SIGNAL, *_CRITIC, "value-units", "lying-agent"),
     ),
     "value-units": Entry(
@@ -141,24 +147,38 @@ CATALOGUE: Final[Mapping[str, Entry]] = {
         change="pay step t for the action of step t, or delay action and value with it",
         explains=(*_POLICY, *_CRITIC, *_SIGNAL),
     ),
+    "reward-unlike-table": Entry(
+        severity="critical",
+        cause="rewards are not those of the reward table",
+        change="look at what changes them between the environment and the learner",
+        explains=(*_POLICY, *_CRITIC, *_SIGNAL),
+    ),
     "reward-saturated": Entry(
         severity="critical",
         cause="rewards are clipped: gains and losses of different size are all paid alike",
         change="scale rewards instead of clipping them, so that their order and ratio stay",
-        explains=(*_POLICY, *_CRITIC, *_SIGNAL, "reward-misaligned"),
+        explains=(*_POLICY, *_CRITIC, *_SIGNAL, "reward-unlike-table"),
     ),
     "reward-constant": Entry(
         severity="critical",
         cause="every decision is paid the same, so no action is better than another",
         change="look at the reward's units and at what it is computed from",
-        explains=(*_POLICY, *_CRITIC, *_SIGNAL, *_STEPS, "reward-misaligned", "reward-saturated", "one-action-optimal"),
+        explains=(
+            *_POLICY,
+            *_CRITIC,
+            *_SIGNAL,
+            *_STEPS,
+            "reward-unlike-table",
+            "reward-saturated",
+            "one-action-optimal",
+        ),
     ),
     "return-unpredictable": Entry(
         severity="critical",
-        cause="the returns sum rewards that neither inputs nor actions say anything about: the value loss stands at its "
-        "floor, and advantages are noise",
-        change="use a discount no longer than the actions' influence (rl.gamma = 0 where an action changes nothing that "
-        "follows)",
+        cause="the returns sum rewards that neither inputs nor actions say anything about: the value loss stands at "
+        "its floor, and advantages are noise",
+        change="use a discount no longer than the actions' influence (rl.gamma = 0 where an action changes nothing "
+        "that follows)",
         explains=(*_POLICY, *_SIGNAL, "critic-not-learning"),
     ),
     "inputs-constant": Entry(

@@ -15,12 +15,25 @@ class Ceiling:
     """F1 with the inputs of earlier events of the lane beside them, 0 to 1."""
     f1_chance: float
     """F1 of calling everything malicious, 2 rate / (1 + rate): what inputs that say nothing reach."""
-    probability_most: float
-    """99.9th percentile of the calibrated probability of a threat with context, 0 to 1."""
-    contained_optimal: float | None
-    """Share of events whose containment pays by the reward table, 0 to 1; None without a table."""
+    auroc_context: float
+    """Chance that a malicious event scores above a benign one, by the better of the two, 0 to 1."""
+    gain: float | None
+    """What the best threshold earns above the best constant action, as a share of what perfect knowledge would earn
+    above it, 0 to 1; None without a reward table."""
     events: int
     """Events that were scored."""
+    threats: int
+    """Malicious ones among them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputLeak:
+    """The input that tells most about the label by itself."""
+
+    column: int
+    """Its number, from 0."""
+    auroc: float
+    """Chance that it stands higher (or lower, whichever is more) for a malicious event than for a benign one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,12 +108,12 @@ class Facts:
     """What each action earns on a benign and on a malicious event; None where rewards are not a table."""
     ceiling: Ceiling | None = None
     """What the inputs carry."""
+    input_leak: InputLeak | None = None
+    """What a single input tells."""
     label_rule: LabelRule | None = None
     """What determines the label."""
-    entities_shared: float | None = None
-    """Share of the held-out entities that training has seen too, 0 to 1."""
     rows_shared: float | None = None
-    """Share of the held-out rows that lie beside a training row of the same lane, 0 to 1."""
+    """Share of the validation events whose event before, in the same process or stream, was trained on, 0 to 1."""
     sessions: tuple[LearningSession, ...] | None = None
     """The processes that trained it, in order."""
     non_finite: NonFinite | None = None

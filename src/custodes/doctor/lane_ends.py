@@ -1,0 +1,55 @@
+"""Whether lanes end in training as they were recorded to: terminated or cut."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from custodes.bft.votes import BLOCK
+from custodes.env.lanes import Lanes
+from custodes.rl.rollout import Rollout
+
+_UNKNOWN: Final = -(2**40)
+"""Age of a lane that was under way when the recorder began."""
+
+
+class LaneEnds:
+    """Follows every slot through its lanes.
+
+    Args:
+        lanes: What the environment plays; `Rollout.lane` numbers them.
+    """
+
+    def __init__(self, lanes: Lanes) -> None:
+        self._length = torch.as_tensor(lanes.length)
+        self._terminated = torch.as_tensor(lanes.terminated)
+        self._age: Tensor | None = None
+
+    def count(self, rollout: Rollout, begins: Tensor) -> dict[str, int]:
+        """Count the ends of whole lanes, and those that were reported wrongly.
+
+        An end that a Block brought about is left out, as is a lane that began before the recorder did.
+
+        Args:
+            rollout: The next one in order.
+            begins: Bool [T, B]: the step is the first of a lane.
+        """
+        T, B = begins.shape
+        time = torch.arange(T, device=begins.device)[:, None]
+        first = torch.where(begins, time, -1).cummax(0).values
+        carried = torch.full((B,), _UNKNOWN, device=begins.device) if self._age is None else self._age
+        age = torch.where(first >= 0, time - first, carried + time)
+        self._age = age[-1] + 1
+        lane = rollout.lane
+        if int(lane.max()) >= len(self._length):
+            return {"ends": 0, "ends_wrongly_terminated": 0, "ends_wrongly_truncated": 0}
+        device = begins.device
+        whole = (age + 1 == self._length.to(device)[lane]) & rollout.done & (rollout.decision != BLOCK)
+        ended = self._terminated.to(device)[lane]
+        return {
+            "ends": int(whole.sum()),
+            "ends_wrongly_terminated": int((whole & ~ended & rollout.terminated).sum()),
+            "ends_wrongly_truncated": int((whole & ended & ~rollout.terminated).sum()),
+        }
