@@ -38,6 +38,7 @@ SMALL: Final = (
     "rl.hidden=24",
     "rl.encoder=24",
     "rl.minibatches=2",
+    "rl.epochs=2",
     "rl.learning_rate=4e-3",
     "rl.warm_start=false",
     f"train.iterations={ITERATIONS}",

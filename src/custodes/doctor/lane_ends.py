@@ -12,7 +12,7 @@ from custodes.env.lanes import Lanes
 from custodes.rl.rollout import Rollout
 
 NAMES: Final = ("ends_cut", "ends_terminal", "ends_wrongly_terminated", "ends_wrongly_truncated")
-"""What is counted: ends that were recorded as cut and as terminal, and those among them that were reported otherwise."""
+"""What is counted: ends that were recorded as cut and as terminal, and those of them that were reported otherwise."""
 _UNKNOWN: Final = -(2**40)
 """Age of a lane that was under way when the recorder began."""
 

@@ -195,7 +195,7 @@ def _decide(votes: Tensor, f: int) -> Tensor:
 
 
 def _some(values: Tensor, dim: int = 0, rows: int = ROWS) -> Tensor:
-    """Every so many steps of a rollout, such that about `rows` decisions are left; time and slots at `dim`, `dim` + 1."""
+    """Every so many steps of a rollout, such that about `rows` decisions are left; time, slots at `dim`, `dim` + 1."""
     steps, slots = values.shape[dim : dim + 2]
     every = max(1, math.floor(steps * slots / rows))
     return values[(slice(None),) * dim + (slice(None, None, min(every, steps)),)]

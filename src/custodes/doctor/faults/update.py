@@ -12,6 +12,7 @@ from torch import Tensor
 from custodes.doctor.faults.fault import Fault, Wrapped, after_collection, in_mechanics, other_losses
 from custodes.interface import Observation, VectorEnv
 from custodes.rl.acting import Acted, Actor, masked
+from custodes.rl.losses import Losses, ppo_losses
 from custodes.rl.mechanics import Mechanics
 from custodes.rl.networks import Policy, PolicyState
 from custodes.rl.returns import Targets, targets
@@ -125,10 +126,7 @@ def _from_normalised_advantages(*args: Any, **settings: Any) -> Targets:
     return replace(right, advantages=advantages, returns=advantages + settings["value"])
 
 
-def _frozen_critic(*args: Tensor) -> Any:
-    from custodes.rl.losses import ppo_losses
-
-    log_probability, entropy, value, *rest = args
+def _frozen_critic(log_probability: Tensor, entropy: Tensor, value: Tensor, *rest: Any) -> Losses:
     return ppo_losses(log_probability, entropy, value.detach(), *rest)
 
 
