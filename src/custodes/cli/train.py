@@ -6,7 +6,7 @@ import shlex
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -104,7 +104,7 @@ def _experiment(fault: Fault | None) -> Experiment:
 
 
 def _severity(stop_on: StopOn | None) -> Severity | None:
-    return None if stop_on is None else cast("Severity", stop_on.value)
+    return None if stop_on is None else stop_on.value
 
 
 def _continue(path: Path, data: Path | None, changes: list[str], stop_on: StopOn | None, inject: str | None) -> None:
@@ -153,9 +153,8 @@ def _finish(run: RunFolder, screen: Screen) -> None:
     from custodes.cli.output import print_line, say
 
     if screen.stopped_by is not None:
-        say(
-            f"Stopped for {screen.stopped_by.name}. Continue with: custodes train --resume {shlex.quote(str(run.path))}"
-        )
+        name, path = screen.stopped_by.name, shlex.quote(str(run.path))
+        say(f"Stopped for {name}. Continue with: custodes train --resume {path}")
         raise typer.Exit(DOES_NOT_HOLD)
     if screen.interrupted:
         say(f"Stopped. Continue with: custodes train --resume {shlex.quote(str(run.path))}")
