@@ -2,8 +2,8 @@
 
     python -m benchmarks.doctor_overhead [--preset quick] [--pairs 60] [--set KEY=VALUE] [--json]
 
-Processor time of one thread, so that other programs on the machine do not count. With the record: its numbers, its lines on
-disk, the sample of inputs of the first iterations, and the looks of the live doctor, each where training has it.
+Processor time of one thread, so that other programs on the machine do not count. With the record: its numbers, its lines
+on disk, the sample of inputs of the first iterations, and the looks of the live doctor, each where training has it.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(json.dumps({"pairs": len(without), "share": share, "median_share": middle}))
     else:
         print(
-            f"{given.preset}: {len(without)} pairs of iterations, {statistics.median(without) * 1e3:.1f} ms without the "
-            f"record; with it {share:+.2%} in all, {middle:+.2%} by medians of pairs"
+            f"{given.preset}: {len(without)} pairs of iterations, {statistics.median(without) * 1e3:.1f} ms without "
+            f"the record; with it {share:+.2%} in all, {middle:+.2%} by medians of pairs"
         )
     return 0 if middle < 0.02 else 1
 
