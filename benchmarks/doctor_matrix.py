@@ -140,7 +140,7 @@ class Job:
 
 
 def jobs(faults: Sequence[str], seeds: int) -> list[Job]:
-    """Every fault on both presets, healthy runs, and pairs; seed by seed, so that a part of them is a smaller matrix."""
+    """Every fault on both presets, healthy runs, and pairs; seed by seed, so that a part is a smaller matrix."""
     found = []
     for seed in range(seeds):
         for name in faults:
