@@ -11,23 +11,44 @@ Algorithm 1 of Schulman et al. 2017 with generalised advantages (2016), for A ag
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from custodes.bft.votes import QUARANTINE
 from custodes.interface import VectorEnv
 from custodes.rl.config import LearnerConfig
 from custodes.rl.floor import value_loss_floor
-from custodes.rl.ppo import update
+from custodes.rl.mechanics import Mechanics
+from custodes.rl.ppo import UpdateReport, update
 from custodes.rl.returns import Estimator, Targets, targets
-from custodes.rl.rollout import Rollout, collect
-from custodes.rl.schedule import entropy_coefficient, learning_rate
+from custodes.rl.rollout import Rollout
 from custodes.rl.state import LearnerState
-from custodes.rl.statistics import action_shares, counts, explained_variance, f1
+from custodes.rl.statistics import explained_variance
 
 
-def iterate(state: LearnerState, env: VectorEnv, config: LearnerConfig, progress: float) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """What one iteration was made of, for whoever looks on."""
+
+    rollout: Rollout
+    """What was played."""
+    targets: Targets
+    """What it taught."""
+    report: UpdateReport
+    """What the update did."""
+
+
+def iterate(
+    state: LearnerState,
+    env: VectorEnv,
+    config: LearnerConfig,
+    progress: float,
+    *,
+    mechanics: Mechanics | None = None,
+    observe: Callable[[Lesson], None] = lambda lesson: None,
+) -> dict[str, Any]:
     """Play one rollout and learn from it.
 
     Args:
@@ -35,11 +56,14 @@ def iterate(state: LearnerState, env: VectorEnv, config: LearnerConfig, progress
         env: Stepped in place.
         config: Settings.
         progress: Share of the decision budget spent, 0 to 1, for the schedules.
+        mechanics: The functions that the iteration is made of; None for the usual ones.
+        observe: Called at the end; must change nothing.
 
     Returns:
         The iteration's metrics (docs/run-folder.md), all but evaluation and timing.
     """
-    rollout, state.position = collect(
+    mechanics = mechanics or Mechanics()
+    rollout, state.position = mechanics.collect(
         state.policy,
         env,
         state.position,
@@ -48,22 +72,34 @@ def iterate(state: LearnerState, env: VectorEnv, config: LearnerConfig, progress
         steps=config.rollout,
         chunk=config.chunk,
         bootstrap=config.gamma > 0.0,
+        actor=mechanics.actor,
+        draw=mechanics.draw,
     )
-    learnt = form_targets(rollout, config)
-    rate, bonus = learning_rate(config, progress), entropy_coefficient(config, progress)
-    acting_value = rollout.value
-    report = update(state, rollout, learnt, config, learning_rate=rate, entropy_coefficient=bonus)
+    learnt = form_targets(rollout, config, form=mechanics.targets)
+    rate, bonus = mechanics.learning_rate(config, progress), mechanics.entropy_coefficient(config, progress)
+    report = update(
+        state,
+        rollout,
+        learnt,
+        config,
+        learning_rate=rate,
+        entropy_coefficient=bonus,
+        losses=mechanics.losses,
+        cut=mechanics.cut,
+    )
     state.iteration += 1
     state.decisions += rollout.decision.numel()
     floor = _floor(state, rollout, learnt) if state.iteration % config.floor_every == 0 else None
+    monte_carlo = form_targets(rollout, config, "mc", form=mechanics.targets)
+    observe(Lesson(rollout=rollout, targets=learnt, report=report))
     return {
         "iteration": state.iteration,
         "decisions": state.decisions,
         "value_loss": report.value_loss,
         "value_loss_update": report.value_loss_update,
         "value_loss_floor": floor,
-        "explained_variance": explained_variance(learnt.returns, acting_value),
-        "explained_variance_mc": explained_variance(form_targets(rollout, config, "mc").returns, acting_value),
+        "explained_variance": explained_variance(learnt.returns, rollout.value),
+        "explained_variance_mc": explained_variance(monte_carlo.returns, rollout.value),
         "ratio_error": report.ratio_error,
         "ratio_error_max": report.ratio_error_max,
         "value_error": report.value_error,
@@ -78,13 +114,19 @@ def iterate(state: LearnerState, env: VectorEnv, config: LearnerConfig, progress
         "entropy_coefficient": bonus,
         "return_mean": float(learnt.returns.mean()),
         "return_std": float(learnt.returns.std(correction=0)),
-        **outcome(rollout, env.actions),
+        **mechanics.outcome(rollout, env.actions),
     }
 
 
-def form_targets(rollout: Rollout, config: LearnerConfig, estimator: Estimator | None = None) -> Targets:
+def form_targets(
+    rollout: Rollout,
+    config: LearnerConfig,
+    estimator: Estimator | None = None,
+    *,
+    form: Callable[..., Targets] = targets,
+) -> Targets:
     """Value targets and advantages by an estimator; None is the configured one."""
-    return targets(
+    return form(
         estimator or config.returns,
         reward=rollout.reward,
         value=rollout.value,
@@ -94,17 +136,6 @@ def form_targets(rollout: Rollout, config: LearnerConfig, estimator: Estimator |
         gamma=config.gamma,
         lam=config.lam,
     )
-
-
-def outcome(rollout: Rollout, actions: int) -> dict[str, Any]:
-    """What the team did over the whole iteration, not over its last steps."""
-    table = counts(rollout.decision, rollout.label, QUARANTINE)
-    return {
-        "reward_per_decision": float(rollout.team_reward.mean()),
-        **table,
-        "f1": f1(table["tp"], table["fp"], table["fn"]),
-        "action_shares": action_shares(rollout.action, actions),
-    }
 
 
 def _floor(state: LearnerState, rollout: Rollout, learnt: Targets) -> float | None:

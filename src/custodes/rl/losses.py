@@ -65,8 +65,12 @@ def ppo_losses(
     )
 
 
+LossForm = Callable[..., Losses]
+"""`ppo_losses`, or another one of its arguments in its place."""
+
+
 @cache
-def compiled_losses() -> Callable[..., Losses]:
+def compiled_losses(form: LossForm = ppo_losses) -> LossForm:
     """`ppo_losses` through torch.compile; compiled at its first call, once per process."""
-    compiled: Callable[..., Losses] = torch.compile(ppo_losses, dynamic=True)
+    compiled: LossForm = torch.compile(form, dynamic=True)
     return compiled

@@ -9,13 +9,27 @@ from torch import Tensor, nn
 
 from custodes.rl.acting import masked
 from custodes.rl.config import LearnerConfig
-from custodes.rl.losses import Losses, compiled_losses, ppo_losses
+from custodes.rl.losses import Losses, LossForm, compiled_losses, ppo_losses
 from custodes.rl.networks import Network
 from custodes.rl.normalise import rescale_heads
 from custodes.rl.returns import Targets
 from custodes.rl.rollout import Rollout
-from custodes.rl.sequences import Sequences, chunk_starts, cut, start_states
+from custodes.rl.sequences import Cut, Sequences, chunk_starts, cut, start_states
 from custodes.rl.state import LearnerState
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """The first minibatch of an update before its first step, when nothing has changed yet."""
+
+    steps: Tensor
+    """int64 [n]: which steps of the rollout, numbered t * B + slot."""
+    log_probability: Tensor
+    """Float [n, A], of the actions taken, as the update's networks say."""
+    log_ratio: Tensor
+    """Float [n, A]: the same less the acting one's, as the loss subtracts them; more elements show a broadcast."""
+    entropy: Tensor
+    """Float [n, A], nats."""
 
 
 @dataclass(kw_only=True)
@@ -48,6 +62,10 @@ class UpdateReport:
     """Passes done; fewer than set when the KL stop fired."""
     steps: int = 0
     """Gradient steps done."""
+    clipped_steps: float = 0.0
+    """Share of steps, over all networks, whose gradient was above `max_grad_norm`; 0 without that."""
+    start: Start | None = None
+    """The first minibatch; None before there is one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,11 +110,24 @@ def update(
     *,
     learning_rate: float,
     entropy_coefficient: float,
+    losses: LossForm = ppo_losses,
+    cut: Cut = cut,
 ) -> UpdateReport:
     """Take the gradient steps of one iteration; `state` is changed in place.
 
     The value statistics take in the new targets first, with the heads rescaled so that no prediction changes.
+
+    Args:
+        state: The learner.
+        rollout: What was collected.
+        targets: What it teaches.
+        config: Settings.
+        learning_rate: Adam's step size.
+        entropy_coefficient: Weight of the entropy bonus.
+        losses: Forms the losses.
+        cut: Cuts the rollout into sequences.
     """
+    losses = compiled_losses(losses) if config.compile else losses
     if config.normalise_value:
         norm = state.norm.updated(targets.returns, config.value_norm_decay)
         rescale_heads(state.policy, state.norm, norm)
@@ -118,12 +149,12 @@ def update(
             outputs = run_networks(state, rollout, batch, sequences, config)
             if not report.steps:
                 _check_start(report, outputs, batch, sequences.steps)
-            _step(state, outputs, batch, sequences.steps, config, entropy_coefficient, sums)
+            _step(state, outputs, batch, sequences.steps, config, entropy_coefficient, losses, sums)
             report.steps += 1
         report.epochs_run += 1
         if config.target_kl and sums.pass_kl() > 1.5 * config.target_kl:
             break
-    sums.fill(report)
+    sums.fill(report, config.max_grad_norm)
     return report
 
 
@@ -225,10 +256,10 @@ def _step(
     steps: Tensor,
     config: LearnerConfig,
     entropy_coefficient: float,
+    form: LossForm,
     sums: _Sums,
 ) -> None:
     """One gradient step; each agent's losses are means over steps, and agents' losses are summed."""
-    form = compiled_losses() if config.compile else ppo_losses
     losses = form(
         outputs.log_probability,
         outputs.entropy,
@@ -257,10 +288,17 @@ def clip_gradient(network: nn.Module, limit: float) -> Tensor:
 def _check_start(report: UpdateReport, outputs: _Outputs, batch: _Batch, steps: Tensor) -> None:
     """Before the first step nothing has changed, so the ratio is 1 and the value is the value that acted."""
     with torch.no_grad():
-        ratio = (outputs.log_probability - batch.old_log_probability[steps]).exp()
+        log_ratio = outputs.log_probability - batch.old_log_probability[steps]
+        ratio = log_ratio.exp()
         report.ratio_error = float((ratio - 1.0).abs().mean())
         report.ratio_error_max = float((ratio - 1.0).abs().max())
         report.value_error = float((outputs.value - batch.old_value[steps]).abs().max())
+        report.start = Start(
+            steps=steps,
+            log_probability=outputs.log_probability.detach(),
+            log_ratio=log_ratio,
+            entropy=outputs.entropy.detach(),
+        )
 
 
 class _Sums:
@@ -281,8 +319,10 @@ class _Sums:
     def pass_kl(self) -> float:
         return float(torch.stack([losses.kl for losses in self.losses[self.pass_start :]]).mean())
 
-    def fill(self, report: UpdateReport) -> None:
+    def fill(self, report: UpdateReport, limit: float) -> None:
         mean = Losses(*(torch.stack(parts).mean(0) for parts in zip(*self.losses, strict=True)))
         report.value_loss_update, report.policy_loss = float(mean.value.mean()), float(mean.policy.mean())
-        report.entropy, report.grad_norm = mean.entropy.tolist(), torch.stack(self.norms).mean(0).tolist()
+        norms = torch.stack(self.norms)
+        report.entropy, report.grad_norm = mean.entropy.tolist(), norms.mean(0).tolist()
+        report.clipped_steps = float((norms > limit).float().mean()) if limit else 0.0
         report.kl, report.clip_fraction = self.pass_kl(), float(mean.clip_fraction)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -12,6 +14,18 @@ from custodes.rl.acting import Acted, Actor
 from custodes.rl.networks import Policy, PolicyState
 from custodes.rl.normalise import ValueNorm
 from custodes.rl.sequences import chunk_starts
+
+
+class Acting(Protocol):
+    """What collection asks of a policy that stands still: `Actor`, or another one in its place."""
+
+    def step(self, observation: Observation, state: PolicyState) -> Acted:
+        """Logits, values and the next state for one observation of every slot."""
+        ...
+
+
+MakeActor = Callable[[Policy], Acting]
+Draw = Callable[[Tensor, torch.Generator], tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +113,8 @@ def collect(
     steps: int,
     chunk: int,
     bootstrap: bool,
+    actor: MakeActor = Actor,
+    draw: Draw = sample,
 ) -> tuple[Rollout, Position]:
     """Play `steps` steps.
 
@@ -111,16 +127,18 @@ def collect(
         steps: T.
         chunk: States are stored every so many steps (0: only at the start).
         bootstrap: Value the true successors; false under discount 0, where nothing reads them.
+        actor: Makes of the policy what acts.
+        draw: Draws actions [B, A] and their log-probabilities from logits [B, A, actions].
     """
-    actor = Actor(policy)
-    recorder = _Recorder(actor, norm, bootstrap)
+    acting = actor(policy)
+    recorder = _Recorder(acting, norm, bootstrap, central=policy.critic is not None)
     stored = chunk_starts(steps, chunk)
     starts: list[PolicyState] = []
     for t in range(steps):
         if t in stored:
             starts.append(position.state)
-        acted = actor.step(position.observation, position.state)
-        action, log_probability = sample(acted.logits, generator)
+        acted = acting.step(position.observation, position.state)
+        action, log_probability = draw(acted.logits, generator)
         step = env.step(action)
         recorder.record(position, acted, action, log_probability, step)
         done = step.terminated | step.truncated
@@ -132,8 +150,8 @@ def collect(
 class _Recorder:
     """Lists of what each step gave, stacked at the end."""
 
-    def __init__(self, actor: Actor, norm: ValueNorm, bootstrap: bool) -> None:
-        self.actor, self.norm, self.bootstrap = actor, norm, bootstrap
+    def __init__(self, actor: Acting, norm: ValueNorm, bootstrap: bool, *, central: bool) -> None:
+        self.actor, self.norm, self.bootstrap, self.central = actor, norm, bootstrap, central
         self.positions: list[Position] = []
         self.rows: list[tuple[Tensor, Tensor, Tensor, Step]] = []
         self.successors: list[tuple[int, Tensor, Tensor]] = []
@@ -146,7 +164,7 @@ class _Recorder:
             where = step.truncated.nonzero()[:, 0]
             following = self.actor.step(_select(step.successor, where), after.select(where))
             self.successors.append((len(self.rows), where, self.norm.denormalise(following.value)))
-        critic = after.critic[0].expand_as(after.actor[0]) if self.actor.critic is not None else after.actor[0]
+        critic = after.critic[0].expand_as(after.actor[0]) if self.central else after.actor[0]
         self.outputs.append(critic)
         self.positions.append(position)
         self.rows.append((action, log_probability, acted.value, step))
@@ -168,7 +186,7 @@ class _Recorder:
         return Rollout(
             observation=torch.stack([o.agents.transpose(0, 1) for o in observations], dim=1),
             output=torch.stack(self.outputs, dim=1),
-            central=None if self.actor.critic is None else torch.stack([o.central for o in observations]),
+            central=torch.stack([o.central for o in observations]) if self.central else None,
             mask=torch.stack(masks) if len(masks) == T else None,
             action=torch.stack(actions),
             log_probability=torch.stack(log_probabilities),

@@ -12,6 +12,7 @@ Units are contiguous in time: reshaping a (time, slot) array to chunks the wrong
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -36,6 +37,10 @@ class Sequences:
     """int64 [U]: whose."""
     fresh: Tensor
     """bool [U]: the unit begins a lane, so its start state is zero."""
+
+
+Cut = Callable[[Tensor, Tensor, int], Sequences]
+"""`cut`, or another one in its place."""
 
 
 def chunk_starts(steps: int, chunk: int) -> range:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
+
+from custodes.bft.votes import QUARANTINE
+from custodes.rl.rollout import Rollout
 
 
 def explained_variance(target: Tensor, value: Tensor) -> float | None:
@@ -40,3 +45,14 @@ def action_shares(action: Tensor, actions: int) -> list[list[float]]:
     hot = torch.nn.functional.one_hot(action.reshape(-1, action.shape[-1]), actions)
     shares: list[list[float]] = hot.double().mean(0).tolist()
     return shares
+
+
+def outcome(rollout: Rollout, actions: int) -> dict[str, Any]:
+    """What the team did over the whole iteration, not over its last steps."""
+    table = counts(rollout.decision, rollout.label, QUARANTINE)
+    return {
+        "reward_per_decision": float(rollout.team_reward.mean()),
+        **table,
+        "f1": f1(table["tp"], table["fp"], table["fn"]),
+        "action_shares": action_shares(rollout.action, actions),
+    }

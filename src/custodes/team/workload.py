@@ -89,13 +89,17 @@ class Workload:
         costs = replace(self.costs, phase_harm=self.costs.phase_harm * longer)
         return recording_of(self.dataset, rows, costs)
 
-    def training_env(self, f: int, seed: int) -> Player:
-        """The lane player over the training rows."""
+    def training_lanes(self, seed: int) -> Lanes:
+        """What training plays."""
         rows = self.training_rows()
         played = rows
         if self.env.task == "response" and self.env.windows and self.env.window:
             played = rows[_few_windows(self.dataset, rows, self.env.window, self.env.windows, seed)]
-        lanes = build_lanes(self.dataset, played, self.env.lanes, self.env.window)
+        return build_lanes(self.dataset, played, self.env.lanes, self.env.window)
+
+    def training_env(self, f: int, seed: int) -> Player:
+        """The lane player over the training rows."""
+        rows, lanes = self.training_rows(), self.training_lanes(seed)
         if self.env.task == "response":
             config = ResponseConfig(
                 slots=self.env.slots,

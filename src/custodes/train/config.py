@@ -34,6 +34,8 @@ class TrainConfig:
     alone. Validation figures are then of data that was learned from, and the last checkpoint is the one to use."""
     tensorboard: bool = True
     """Write TensorBoard events to the run folder."""
+    diagnostics: bool = True
+    """Keep the record that `custodes doctor` reads, and look for what is wrong as training goes."""
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""

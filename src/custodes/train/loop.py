@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,17 +15,21 @@ import torch
 
 from custodes.bft.votes import BLOCK, QUARANTINE, tolerated
 from custodes.data.rejects import left_out_note
+from custodes.doctor.finding import Finding
 from custodes.env.lanes import Lanes
 from custodes.errors import CustodesError
 from custodes.evaluate.baselines import rewards_of
 from custodes.evaluate.metrics import binary_metrics, contains
+from custodes.interface import VectorEnv
 from custodes.rl.learner import iterate
 from custodes.rl.state import LearnerState, create, pack, unpack
 from custodes.rl.warmstart import warm_start
+from custodes.team.seams import Seams
 from custodes.team.team import Team
-from custodes.team.workload import Player, Workload
+from custodes.team.workload import Workload
 from custodes.train import checkpoint
 from custodes.train.config import RunConfig
+from custodes.train.diagnostics import Diagnostics
 from custodes.train.encoder_file import encoder_digest, read_encoder, write_encoder
 from custodes.train.rejected import REJECTS, move_into_run, rejects_aside
 from custodes.train.run_folder import RunFolder, check_new, create_run, current_versions, open_run
@@ -46,6 +51,18 @@ class Watcher:
     """Asked after each iteration; True saves and ends."""
     warn: Callable[[str], None] = lambda line: None
     """Gets a line that the user must read."""
+    found: Callable[[Finding], None] = lambda finding: None
+    """Gets each thing that is found to be wrong with the training, once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """What is put in the place of parts of a training."""
+
+    name: str | None = None
+    """Its name; None for none."""
+    seams: Seams = field(default_factory=Seams)
+    """What is put in."""
 
 
 @dataclass(kw_only=True)
@@ -55,8 +72,9 @@ class _Session:
     run: RunFolder
     config: RunConfig
     workload: Workload
-    env: Player
+    env: VectorEnv
     learner: LearnerState
+    experiment: Experiment
     validation: Lanes
     next_evaluation: int
     """Evaluate when so many decisions are done."""
@@ -68,46 +86,52 @@ class _Session:
     """The supervised warm start, if there is one, is done."""
 
 
-def train(config: RunConfig, out: Path, watcher: Watcher | None = None) -> RunFolder:
+def train(
+    config: RunConfig, out: Path, watcher: Watcher | None = None, experiment: Experiment | None = None
+) -> RunFolder:
     """Train a team from the start.
 
     Args:
         config: All settings.
         out: The new run folder.
         watcher: Progress, stopping, warnings.
+        experiment: What is put in the place of parts of it; None for nothing.
 
     Raises:
         CustodesError: Bad settings or data, or a folder that is taken; nothing of an earlier run is touched.
     """
-    watcher = watcher or Watcher()
+    watcher, experiment = watcher or Watcher(), experiment or Experiment()
     check_new(out)
     _use_threads(config)
     device = _device(config)
     with rejects_aside(out) as rejects:
-        workload = workload_for(config, rejects=rejects, device=device)
-        player = _player(config, workload, device)  # Before the folder is made: it refuses what does not fit.
+        workload = experiment.seams.workload(workload_for(config, rejects=rejects, device=device))
+        player = _player(
+            config, workload, device, experiment
+        )  # Before the folder is made: it refuses what does not fit.
         run = create_run(out, config, workload.dataset.digest, encoder=encoder_digest(workload.encoder))
         move_into_run(rejects, out)
     with run.lock():
         write_encoder(out, workload.encoder)
-        session = _session(run, workload, player)
+        session = _session(run, workload, player, experiment)
         _save(session)
         _say_warnings(session, watcher)
         _loop(session, watcher)
     return run
 
 
-def resume(out: Path, watcher: Watcher | None = None) -> RunFolder:
+def resume(out: Path, watcher: Watcher | None = None, experiment: Experiment | None = None) -> RunFolder:
     """Continue a run from its last checkpoint, to the last bit as if it had not been interrupted.
 
     Args:
         out: The run folder.
         watcher: Progress, stopping, warnings.
+        experiment: What is put in the place of parts of it; None for nothing.
 
     Raises:
         CustodesError: No run, one of another version, other data, or no checkpoint that is whole.
     """
-    watcher = watcher or Watcher()
+    watcher, experiment = watcher or Watcher(), experiment or Experiment()
     run = open_run(out)
     config = run.config
     _use_threads(config)
@@ -115,7 +139,8 @@ def resume(out: Path, watcher: Watcher | None = None) -> RunFolder:
     with run.lock():
         workload = workload_for(config, encoder=read_encoder(out, run.encoder), device=device)
         check_digest(run, workload)
-        session = _session(run, workload, _player(config, workload, device))
+        workload = experiment.seams.workload(workload)
+        session = _session(run, workload, _player(config, workload, device, experiment), experiment)
         if any((run.checkpoints / name).exists() for name in (checkpoint.LAST, checkpoint.PREVIOUS)):
             _restore(session, checkpoint.load(run.checkpoints, watcher.warn))
         # Else it was cut before its first checkpoint: the settings and the seed make that one again.
@@ -149,7 +174,7 @@ def _say_warnings(session: _Session, watcher: Watcher) -> None:
     left_out = left_out_note(session.workload.dataset.rejected, kept if kept.exists() else None)
     for line in (*filter(None, [left_out]), *session.workload.warnings(), *team_warnings(session.config)):
         watcher.warn(f"Note: {line}")
-    lanes, slots = session.env.lanes, session.config.env.slots
+    lanes, slots = len(session.workload.training_lanes(session.config.seed).start), session.config.env.slots
     if lanes < slots:
         watcher.warn(f"Note: the training part has {lanes} lanes for {slots} slots: several play the same one at once")
 
@@ -164,12 +189,18 @@ def check_digest(run: RunFolder, workload: Workload) -> None:
         )
 
 
-def _player(config: RunConfig, workload: Workload, device: torch.device) -> tuple[Player, LearnerState]:
-    env = workload.training_env(tolerated(config.team.agents), config.seed)
-    return env, create(config.rl, env, config.seed, device)
+def _player(
+    config: RunConfig, workload: Workload, device: torch.device, experiment: Experiment
+) -> tuple[VectorEnv, LearnerState]:
+    env = experiment.seams.env(workload.training_env(tolerated(config.team.agents), config.seed))
+    learner = create(config.rl, env, config.seed, device)
+    experiment.seams.learner(learner)
+    return env, learner
 
 
-def _session(run: RunFolder, workload: Workload, player: tuple[Player, LearnerState]) -> _Session:
+def _session(
+    run: RunFolder, workload: Workload, player: tuple[VectorEnv, LearnerState], experiment: Experiment
+) -> _Session:
     env, learner = player
     return _Session(
         run=run,
@@ -177,6 +208,7 @@ def _session(run: RunFolder, workload: Workload, player: tuple[Player, LearnerSt
         workload=workload,
         env=env,
         learner=learner,
+        experiment=experiment,
         validation=workload.lanes("validation"),
         next_evaluation=0,
         best=-math.inf,
@@ -198,14 +230,16 @@ def _loop(session: _Session, watcher: Watcher) -> None:
         session.warmed = True
         _save(session)
     log = EventLog(session.run.path, learner.iteration, enabled=config.train.tensorboard, warn=watcher.warn)
-    with log as events:
+    with log as events, _diagnosed(session, total) as diagnostics:
         while learner.iteration < total:
             begin = time.perf_counter()
-            line = iterate(learner, session.env, config.rl, learner.iteration / total)
+            line = _iterate(session, diagnostics, learner.iteration / total)
             seconds = time.perf_counter() - begin
             session.seconds += seconds
-            _check_finite(line, session)
             last = learner.iteration == total
+            for finding in diagnostics.look(line, last=last) if diagnostics is not None else ():
+                watcher.found(finding)
+            _check_finite(line, session)
             # The next iteration must not overstep the interval between two evaluations.
             due = learner.decisions + per_iteration > session.next_evaluation
             line |= _evaluate(session) if due or last else dict.fromkeys(EVALUATED)
@@ -218,6 +252,38 @@ def _loop(session: _Session, watcher: Watcher) -> None:
                 _save(session)
             if stop:
                 return
+
+
+@contextlib.contextmanager
+def _diagnosed(session: _Session, planned: int) -> Iterator[Diagnostics | None]:
+    """The doctor at the training's side; None where the settings want none."""
+    if not session.config.train.diagnostics:
+        yield None
+        return
+    diagnostics = Diagnostics(
+        session.run,
+        session.workload,
+        session.learner,
+        planned=planned,
+        mechanics=session.experiment.seams.mechanics,
+        injected=session.experiment.name,
+    )
+    try:
+        yield diagnostics
+    finally:
+        diagnostics.close()
+
+
+def _iterate(session: _Session, diagnostics: Diagnostics | None, progress: float) -> dict[str, Any]:
+    """One iteration with whoever looks on."""
+    seams, learner = session.experiment.seams, session.learner
+    seams.before(learner)
+    if diagnostics is None:
+        return iterate(learner, session.env, session.config.rl, progress, mechanics=seams.mechanics)
+    diagnostics.before()
+    return iterate(
+        learner, session.env, session.config.rl, progress, mechanics=seams.mechanics, observe=diagnostics.observe
+    )
 
 
 EVALUATED: Final = ("eval_f1", "eval_precision", "eval_recall", "eval_reward_per_decision", "eval_response")
