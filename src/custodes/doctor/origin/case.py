@@ -1,0 +1,50 @@
+"""The case as a whole: the original re-made and diagnosed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from custodes.data.dataset import Dataset
+from custodes.doctor.diagnose import diagnose
+from custodes.doctor.finding import Diagnosis
+from custodes.doctor.origin.defects import Repairs
+from custodes.doctor.origin.material import Material, prepare
+from custodes.doctor.origin.settings import OriginSettings
+from custodes.doctor.origin.signals import signals
+from custodes.doctor.origin.training import Iteration, train
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A training of the original and what the doctor says about it."""
+
+    iterations: tuple[Iteration, ...]
+    """The training."""
+    material: Material
+    """What it played."""
+    diagnosis: Diagnosis
+    """From its recorded signals alone."""
+
+
+def examine(
+    recording: Dataset,
+    settings: OriginSettings,
+    repairs: Repairs,
+    watch: Callable[[Iteration], None] = lambda iteration: None,
+) -> Case:
+    """Train the original, with some of its defects repaired, and diagnose it.
+
+    Args:
+        recording: From `read_recording`.
+        settings: Sizes, coefficients and seed.
+        repairs: Which defects are repaired; none of them is the original.
+        watch: Called after each iteration.
+    """
+    material = prepare(recording, repairs, settings.seed)
+    iterations = train(material, settings, repairs, watch)
+    return Case(
+        iterations=iterations,
+        material=material,
+        diagnosis=diagnose(signals(iterations, material, settings, repairs)),
+    )
