@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from custodes.cli.output import say
+from custodes.doctor.finding import SEVERITIES, Finding, Severity
 from custodes.train.loop import Watcher
 from custodes.train.progress import StopRequest, TrainProgress, stop_on_signal
 from custodes.train.run_folder import RunFolder
@@ -16,9 +17,16 @@ _SHOWN = {"eval_f1": "eval f1", "f1": "f1", "value_loss": "loss", "value_loss_fl
 
 
 class Screen:
-    """Progress from the first iteration on. Before that (reading data) Ctrl-C ends the program at once."""
+    """Progress from the first iteration on. Before that (reading data) Ctrl-C ends the program at once.
 
-    def __init__(self) -> None:
+    Args:
+        stop_on: Stop the training at the first finding that is as grave; None never does.
+    """
+
+    def __init__(self, stop_on: Severity | None = None) -> None:
+        self._stop_on = stop_on
+        self.stopped_by: Finding | None = None
+        """What the training was stopped for; None where it was not."""
         self._stack = contextlib.ExitStack()
         self._progress: TrainProgress | None = None
         self._request = StopRequest()
@@ -45,7 +53,11 @@ class Screen:
     def watcher(self) -> Watcher:
         """What the training loop reports to."""
         return Watcher(
-            started=self._started, iterated=self._iterated, stop=lambda: self._request.asked, warn=self._warn
+            started=self._started,
+            iterated=self._iterated,
+            stop=lambda: self._request.asked or self.stopped_by is not None,
+            warn=self._warn,
+            found=self._found,
         )
 
     def _started(self, run: RunFolder, done: int, budget: int) -> None:
@@ -61,6 +73,12 @@ class Screen:
             # Validation is not played in every iteration; its last score stays on the screen.
             shown = {name: line[key] for key, name in _SHOWN.items() if line.get(key) is not None}
             self._progress.update(self._done, shown)
+
+    def _found(self, finding: Finding) -> None:
+        since = f"since iteration {finding.iteration}" if finding.iteration else "from the start"
+        self._warn(f"Doctor: {finding.severity}: {finding.name} {since}: {finding.cause}. Change: {finding.change}.")
+        if self._stop_on is not None and SEVERITIES.index(finding.severity) <= SEVERITIES.index(self._stop_on):
+            self.stopped_by = self.stopped_by or finding
 
     def _warn(self, line: str) -> None:
         if self._progress is None:

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from custodes.cli.codes import INTERRUPTED
+from custodes.cli.codes import DOES_NOT_HOLD, INTERRUPTED
 from custodes.cli.options import DataOption, MaxRejectsOption, PresetOption, SetOption, settings
 from custodes.errors import CustodesError
 
 if TYPE_CHECKING:
     from custodes.cli.screen import Screen
+    from custodes.doctor.faults import Fault
+    from custodes.doctor.finding import Severity
+    from custodes.train.loop import Experiment
     from custodes.train.run_folder import RunFolder
+
+
+class StopOn(StrEnum):
+    """How grave a finding must be to stop a training."""
+
+    CRITICAL = "critical"
+    WARNING = "warning"
 
 
 def train(
@@ -31,22 +42,39 @@ def train(
     resume: Annotated[
         Path | None, typer.Option("--resume", metavar="RUN", help="Continue this run, to the last bit.")
     ] = None,
+    stop_on: Annotated[
+        StopOn | None,
+        typer.Option("--stop-on", help="Stop with exit code 1 when the doctor finds something as grave; resumable."),
+    ] = None,
+    inject: Annotated[
+        str | None,
+        typer.Option("--inject", metavar="NAME", help="Put a known defect in (docs/doctor.md), to see it found."),
+    ] = None,
 ) -> None:
     """Train a team on a recording; Ctrl-C leaves a run that `--resume` continues exactly."""
     if resume is not None:
         flags = {"--preset": preset, "--out": out, "--seed": seed, "--max-rejects": max_rejects}
         _refuse_with_resume([flag for flag, value in flags.items() if value is not None])
-        _continue(resume, data, changes or [])
+        _continue(resume, data, changes or [], stop_on, inject)
     else:
-        _start(preset, data, out, settings(changes, max_rejects=max_rejects, seed=seed))
+        _start(preset, data, out, settings(changes, max_rejects=max_rejects, seed=seed), stop_on, inject)
 
 
-def _start(preset: str | None, data: Path | None, out: Path | None, overrides: list[str]) -> None:
+def _start(
+    preset: str | None,
+    data: Path | None,
+    out: Path | None,
+    overrides: list[str],
+    stop_on: StopOn | None,
+    inject: str | None,
+) -> None:
     """Train from the start."""
     from custodes.cli.locate import find_data
     from custodes.train import presets
     from custodes.train.run_folder import check_new
 
+    fault = _fault(inject)
+    overrides = [*overrides, *(fault.settings if fault is not None else ())]
     config = presets.load_preset(presets.DEFAULT if preset is None else preset, overrides)
     target = Path("runs", f"{config.preset}-seed{config.seed}") if out is None else out
     check_new(target)
@@ -55,12 +83,31 @@ def _start(preset: str | None, data: Path | None, out: Path | None, overrides: l
     from custodes.cli.screen import Screen
     from custodes.train import loop
 
-    with Screen() as screen:
-        run = loop.train(config, target, screen.watcher())
+    with Screen(_severity(stop_on)) as screen:
+        run = loop.train(config, target, screen.watcher(), _experiment(fault))
     _finish(run, screen)
 
 
-def _continue(path: Path, data: Path | None, changes: list[str]) -> None:
+def _fault(name: str | None) -> Fault | None:
+    """The defect to put in."""
+    if name is None:
+        return None
+    from custodes.doctor.faults import fault_of
+
+    return fault_of(name)
+
+
+def _experiment(fault: Fault | None) -> Experiment:
+    from custodes.train.loop import Experiment
+
+    return Experiment() if fault is None else Experiment(name=fault.name, seams=fault.seams())
+
+
+def _severity(stop_on: StopOn | None) -> Severity | None:
+    return None if stop_on is None else stop_on.value
+
+
+def _continue(path: Path, data: Path | None, changes: list[str], stop_on: StopOn | None, inject: str | None) -> None:
     """Continue a run; where its recording moved, or its length was changed, its settings are brought up to date."""
     from custodes.cli.locate import find_data
     from custodes.train.config import RunConfig
@@ -84,10 +131,10 @@ def _continue(path: Path, data: Path | None, changes: list[str]) -> None:
     changed = config != run.config
     if changed:
         update_config(run, config)
-    screen = Screen()
+    screen = Screen(_severity(stop_on))
     try:
         with screen:
-            loop.resume(path, screen.watcher())
+            loop.resume(path, screen.watcher(), _experiment(_fault(inject)))
     except BaseException:
         if changed and not screen.began:
             # Refused before the first iteration, such as for other data: the run is as it was.
@@ -105,6 +152,10 @@ def _finish(run: RunFolder, screen: Screen) -> None:
     """Say where the run is, and how to go on with one that was stopped."""
     from custodes.cli.output import print_line, say
 
+    if screen.stopped_by is not None:
+        name, path = screen.stopped_by.name, shlex.quote(str(run.path))
+        say(f"Stopped for {name}. Continue with: custodes train --resume {path}")
+        raise typer.Exit(DOES_NOT_HOLD)
     if screen.interrupted:
         say(f"Stopped. Continue with: custodes train --resume {shlex.quote(str(run.path))}")
         raise typer.Exit(INTERRUPTED)

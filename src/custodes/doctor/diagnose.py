@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 import custodes.doctor.detectors  # noqa: F401  (registers them)
 from custodes.doctor.catalogue import CATALOGUE
 from custodes.doctor.detector import DETECTORS
 from custodes.doctor.finding import SEVERITIES, Diagnosis, Finding, NotExamined
 from custodes.doctor.signals import Signals
+
+SLACK: Final = 5
+"""Iterations by which a consequence may show before its cause: thresholds are crossed at different times."""
 
 
 def diagnose(signals: Signals) -> Diagnosis:
@@ -35,7 +39,7 @@ def diagnose(signals: Signals) -> Diagnosis:
 def fold(findings: Sequence[Finding]) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
     """Part root causes from what they explain.
 
-    A finding is folded when another one of the run explains it by the catalogue and did not begin after it. What
+    A finding is folded when another one of the run explains it by the catalogue and did not begin well after it. What
     explains it may itself be folded; the root then names both.
 
     Args:
@@ -56,7 +60,7 @@ def fold(findings: Sequence[Finding]) -> tuple[tuple[Finding, ...], tuple[Findin
 
 
 def _explains(root: Finding, other: Finding) -> bool:
-    return other.name in CATALOGUE[root.name].explains and root.iteration <= other.iteration
+    return other.name in CATALOGUE[root.name].explains and root.iteration <= other.iteration + SLACK
 
 
 def _reached(name: str, explained: dict[str, list[Finding]]) -> list[str]:

@@ -11,6 +11,8 @@ from custodes.bft.votes import BLOCK
 from custodes.env.lanes import Lanes
 from custodes.rl.rollout import Rollout
 
+NAMES: Final = ("ends_cut", "ends_terminal", "ends_wrongly_terminated", "ends_wrongly_truncated")
+"""What is counted: ends that were recorded as cut and as terminal, and those of them that were reported otherwise."""
 _UNKNOWN: Final = -(2**40)
 """Age of a lane that was under way when the recorder began."""
 
@@ -44,12 +46,14 @@ class LaneEnds:
         self._age = age[-1] + 1
         lane = rollout.lane
         if int(lane.max()) >= len(self._length):
-            return {"ends": 0, "ends_wrongly_terminated": 0, "ends_wrongly_truncated": 0}
+            return dict.fromkeys(NAMES, 0)
         device = begins.device
         whole = (age + 1 == self._length.to(device)[lane]) & rollout.done & (rollout.decision != BLOCK)
         ended = self._terminated.to(device)[lane]
-        return {
-            "ends": int(whole.sum()),
-            "ends_wrongly_terminated": int((whole & ~ended & rollout.terminated).sum()),
-            "ends_wrongly_truncated": int((whole & ended & ~rollout.terminated).sum()),
-        }
+        counts = (
+            whole & ~ended,
+            whole & ended,
+            whole & ~ended & rollout.terminated,
+            whole & ended & ~rollout.terminated,
+        )
+        return dict(zip(NAMES, torch.stack(counts).sum((1, 2)).tolist(), strict=True))

@@ -104,8 +104,9 @@ def reward_against_table(rollout: Rollout, table: Tensor, *, decision: bool) -> 
 def action_signal(advantage: Tensor, action: Tensor, where: Tensor | None = None) -> tuple[list[float], list[float]]:
     """How much more advantages differ between actions than by chance, per agent.
 
-    The between-group sum of squares over the variance, divided by its degrees of freedom (one-way analysis of
-    variance): 1 in expectation where advantages do not depend on the action.
+    Kruskal and Wallis (1952): the between-group sum of squares of the advantages' ranks over their variance, divided by
+    its degrees of freedom: 1 in expectation where advantages do not depend on the action. Ranks, since a few harms are
+    a hundred times the other rewards.
 
     Args:
         advantage: Float [T, B, A].
@@ -113,7 +114,7 @@ def action_signal(advantage: Tensor, action: Tensor, where: Tensor | None = None
         where: Bool [T, B]: which steps count; None for all.
 
     Returns:
-        That number for each agent, and the share of the advantages' variance that lies between actions.
+        That number for each agent, and the share of the ranks' variance that lies between actions.
     """
     values, taken = advantage.flatten(0, 1).double(), action.flatten(0, 1)
     if where is not None:
@@ -121,7 +122,9 @@ def action_signal(advantage: Tensor, action: Tensor, where: Tensor | None = None
         values, taken = values[keep], taken[keep]
     signals, parts = [], []
     for agent in range(values.shape[1]):
-        mine, index = values[:, agent], taken[:, agent]
+        mine, index = values[:, agent].argsort().argsort().double(), taken[:, agent]
+        if len(mine) == 0 or float(values[:, agent].max() - values[:, agent].min()) < 1e-9:
+            mine = torch.zeros_like(mine)
         count = torch.bincount(index)
         total = torch.bincount(index, mine - mine.mean())
         between = float((total[count > 0] ** 2 / count[count > 0]).sum())

@@ -15,9 +15,8 @@ import torch
 from torch import Tensor
 
 from custodes.bft.votes import QUARANTINE, severity_decision
-from custodes.doctor import measure
+from custodes.doctor import lane_ends, measure
 from custodes.doctor.continuity import Continuity
-from custodes.doctor.lane_ends import LaneEnds
 from custodes.env.lanes import Lanes
 from custodes.rl.config import LearnerConfig
 from custodes.rl.learner import Lesson
@@ -28,6 +27,8 @@ from custodes.rl.state import LearnerState
 
 ROWS: Final = 512
 """About how many decisions the costlier numbers are taken over."""
+RANKED: Final = 1024
+"""About how many decisions advantages are ranked over."""
 OFF: Final = 1e-4
 """Mean |ratio - 1| from which the record looks closer; rounding stays below 1e-6."""
 RETURNS_EVERY: Final = 10
@@ -63,7 +64,7 @@ class Recorder:
     ) -> None:
         self._learner, self._config, self._scene = learner, config, scene
         self._mechanics = mechanics or Mechanics()
-        self._ends = None if scene.lanes is None else LaneEnds(scene.lanes)
+        self._ends = None if scene.lanes is None else lane_ends.LaneEnds(scene.lanes)
         self._inputs = measure.InputReference()
         self._continuity = Continuity(learner)
         self._seconds = 0.0
@@ -141,7 +142,7 @@ class Recorder:
             scale = float(right.returns.std(correction=0)) + 1e-8
             error = float((lesson.targets.returns - right.returns).abs().mean()) / scale
             spread = float((lesson.targets.returns - rollout.value).std(correction=0))
-        ends: dict[str, Any] = dict.fromkeys(("ends", "ends_wrongly_terminated", "ends_wrongly_truncated"))
+        ends: dict[str, Any] = dict.fromkeys(lane_ends.NAMES)
         if self._ends is not None:
             begins = torch.cat((self._begins[None], rollout.done[:-1]))
             ends = self._ends.count(rollout, begins)
@@ -180,8 +181,10 @@ class Recorder:
             found |= measure.reward_against_table(rollout, scene.reward_table, decision=scene.pays_decision)
         else:
             found |= {"reward_mismatch": None, "reward_lagged": None}
-            lag, _ = measure.action_signal(lesson.targets.advantages[1:], rollout.action[:-1], ~rollout.done[:-1])
-        signal, share = measure.action_signal(lesson.targets.advantages, rollout.action)
+            after, before = (_some(x, rows=RANKED) for x in (lesson.targets.advantages[1:], rollout.action[:-1]))
+            lag, _ = measure.action_signal(after, before, _some(~rollout.done[:-1], rows=RANKED))
+        advantage, action = (_some(x, rows=RANKED) for x in (lesson.targets.advantages, rollout.action))
+        signal, share = measure.action_signal(advantage, action)
         return {**found, "advantage_signal": signal, "action_share": share, "advantage_signal_lagged": lag}
 
 
@@ -191,8 +194,8 @@ def _decide(votes: Tensor, f: int) -> Tensor:
     return decisions
 
 
-def _some(values: Tensor, dim: int = 0) -> Tensor:
-    """Every so many steps of a rollout, such that about ROWS decisions are left; time and slots at `dim`, `dim` + 1."""
+def _some(values: Tensor, dim: int = 0, rows: int = ROWS) -> Tensor:
+    """Every so many steps of a rollout, such that about `rows` decisions are left; time, slots at `dim`, `dim` + 1."""
     steps, slots = values.shape[dim : dim + 2]
-    every = max(1, math.floor(steps * slots / ROWS))
+    every = max(1, math.floor(steps * slots / rows))
     return values[(slice(None),) * dim + (slice(None, None, min(every, steps)),)]

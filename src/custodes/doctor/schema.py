@@ -31,7 +31,8 @@ class DiagnosticLine(msgspec.Struct, frozen=True, kw_only=True):
     vote_surprise: ByAgent
     target_error: Number
     target_spread: Number
-    ends: Count | None
+    ends_cut: Count | None
+    ends_terminal: Count | None
     ends_wrongly_terminated: Count | None
     ends_wrongly_truncated: Count | None
     decision_mismatch: Number

@@ -14,7 +14,7 @@ from custodes.doctor.signals import Signals
 
 TARGET: Final = 1e-3
 """Mean |target - return| over the returns' deviation; rounding stays below 1e-6."""
-ENDS: Final = 20
+ENDS: Final = 10
 """Ends of episodes that are needed to judge."""
 PREDICTABLE: Final = 0.1
 """Share of the returns' variance that inputs or actions must be able to tell."""
@@ -55,17 +55,17 @@ def target(signals: Signals) -> Iterable[Finding]:
 @detector(
     "truncation-as-termination",
     "termination-as-truncation",
-    needs=("ends", "ends_wrongly_terminated", "ends_wrongly_truncated"),
+    needs=("ends_cut", "ends_terminal", "ends_wrongly_terminated", "ends_wrongly_truncated"),
 )
 def ends(signals: Signals) -> Iterable[Finding]:
     """Episodes end in training as the recording says."""
-    for name, series in (
-        ("truncation-as-termination", "ends_wrongly_terminated"),
-        ("termination-as-truncation", "ends_wrongly_truncated"),
+    for name, series, recorded in (
+        ("truncation-as-termination", "ends_wrongly_terminated", "ends_cut"),
+        ("termination-as-truncation", "ends_wrongly_truncated", "ends_terminal"),
     ):
-        wrong, all_ends = np.nancumsum(signals[series]), np.nancumsum(signals["ends"])
-        # An analyst's verdict at a last event ends an episode rightly, and seldom.
-        row = onset((wrong > 0.05 * all_ends) & (all_ends >= ENDS))
+        wrong, all_ends = np.nancumsum(signals[series]), np.nancumsum(signals[recorded])
+        # An analyst's verdict at a last event ends an episode rightly, now and then.
+        row = onset((wrong > 0.5 * all_ends) & (all_ends >= ENDS))
         if row is None:
             continue
         first = int(np.flatnonzero(np.nan_to_num(signals[series]) > 0)[0])

@@ -93,7 +93,7 @@ def lagged(signals: Signals) -> Iterable[Finding]:
             metric="advantage_signal_lagged",
             value=before,
             expectation=f"below that of the step itself ({now:.2f})",
-            source="one-way analysis of variance; 1 is chance",
+            source="Kruskal and Wallis 1952; 1 is chance",
         )
         yield found("reward-misaligned", signals.iterations[0], shown)
 
@@ -110,7 +110,7 @@ def advantage(signals: Signals) -> Iterable[Finding]:
             metric="advantage_signal",
             value=mean,
             expectation=f"above {SIGNAL:g} over the first {LOOK} iterations",
-            source="one-way analysis of variance; 1 is chance",
+            source="Kruskal and Wallis 1952; 1 is chance",
         )
         yield found("advantage-no-signal", signals.iterations[min(LOOK, len(signals)) - 1], shown)
 
