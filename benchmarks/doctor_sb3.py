@@ -94,12 +94,12 @@ def train(name: str, folder: Path, seed: int, steps: int) -> None:
         environment,
         n_steps=128,
         batch_size=256,
-        n_epochs=10,
+        n_epochs=20,
         gamma=0.98,
-        gae_lambda=0.9,
+        gae_lambda=0.8,
         seed=seed,
         device="cpu",
-        **case.settings,
+        **{"learning_rate": 1e-3, **case.settings},
     )
     model.set_logger(configure(str(folder), ["csv", "tensorboard"]))
     model.learn(steps, callback=DoctorCallback(folder))

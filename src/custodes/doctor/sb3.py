@@ -48,7 +48,6 @@ class DoctorCallback(BaseCallback):  # type: ignore[misc]
         self._line: dict[str, Any] | None = None
         self._steps = [0, 0]
         self._hook: Any = None
-        self._first: Any = None
 
     def _on_training_start(self) -> None:
         if self._iteration == 0:
@@ -85,8 +84,8 @@ class DoctorCallback(BaseCallback):  # type: ignore[misc]
     def _on_rollout_end(self) -> None:
         self._iteration += 1
         self._steps = [0, 0]
-        line, self._first = before_update(self.model, self._first)
-        self._line = {"iteration": self._iteration, "decisions": int(self.num_timesteps), **line}
+        known = before_update(self.model)
+        self._line = {"iteration": self._iteration, "decisions": int(self.num_timesteps), **known}
 
     def _on_rollout_start(self) -> None:
         self._finish()

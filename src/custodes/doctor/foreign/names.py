@@ -42,8 +42,8 @@ SB3: Final = Trainer(
     tags=MappingProxyType(
         {
             **_tags(
-                # A mean over the gradient steps, unlike `value_loss`, which is of critics that have not seen the targets.
-                value_loss_update=("train/value_loss",),
+                # A mean over the gradient steps, where custodes logs the loss of critics that have not seen the targets.
+                value_loss=("train/value_loss",),
                 policy_loss=("train/policy_gradient_loss", "train/policy_loss"),
                 kl=("train/approx_kl",),
                 clip_fraction=("train/clip_fraction",),
@@ -77,7 +77,7 @@ CLEANRL: Final = Trainer(
                 steps_per_second=("charts/SPS",),
             ),
             # Half the squared error, of the last minibatch.
-            "losses/value_loss": Meaning(signal="value_loss_update", factor=2.0),
+            "losses/value_loss": Meaning(signal="value_loss", factor=2.0),
         }
     ),
     settings=MappingProxyType({}),

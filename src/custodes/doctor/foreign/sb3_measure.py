@@ -63,29 +63,27 @@ def facts_of(model: Any, learning: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @torch.no_grad()
-def before_update(model: Any, inputs: Any) -> tuple[dict[str, Any], Any]:
+def before_update(model: Any) -> dict[str, Any]:
     """The line of an iteration, as far as it is known before the update.
+
+    Left out is what means nothing where actions lead from one observation to the next: that inputs move as the policy
+    learns, and that rewards are all alike (what differs is how many of them there are).
 
     Args:
         model: Its rollout buffer is full.
-        inputs: What this returned before; None at first.
-
-    Returns:
-        The line, and what to pass next time.
     """
     buffer = model.rollout_buffer
-    inputs = inputs or measure.InputReference()
     seen = _flat(buffer.observations)
-    T, B = buffer.rewards.shape
     line = {
         **_critic(buffer, seen),
-        **_rewards(buffer.rewards),
-        **inputs.measure(torch.from_numpy(seen).reshape(1, T, B, -1)),
+        "reward_per_decision": float(buffer.rewards.mean()),
+        "reward_std": float(buffer.rewards.std()),
+        **_inputs(seen),
         **_actions(model, buffer),
     }
     if not hasattr(buffer, "hidden_states_pi"):
         line |= _start(model, buffer)
-    return line, inputs
+    return line
 
 
 def after_update(model: Any) -> dict[str, Any]:
@@ -133,13 +131,12 @@ def _critic(buffer: Any, seen: NDArray[np.float32]) -> dict[str, Any]:
     return line
 
 
-def _rewards(rewards: NDArray[np.float32]) -> dict[str, Any]:
-    low, high = float(rewards.min()), float(rewards.max())
+def _inputs(seen: NDArray[np.float32]) -> dict[str, Any]:
+    """Inputs that never change, and the largest root mean square of one."""
+    rows = seen.reshape(-1, seen.shape[-1])
     return {
-        "reward_per_decision": float(rewards.mean()),
-        "reward_min": low,
-        "reward_max": high,
-        "reward_std": float(rewards.std()),
+        "inputs_constant": [float((rows.std(0) <= 1e-6).mean())],
+        "input_rms_max": float(np.sqrt(np.square(rows, dtype=np.float64).mean(0)).max()),
     }
 
 
