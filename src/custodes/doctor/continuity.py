@@ -22,6 +22,12 @@ class Continuity:
 
     def __init__(self, learner: LearnerState) -> None:
         self._learner = learner
+        # PopArt rescales the value heads whatever is learned, so their change says nothing about the steps.
+        parts = [
+            torch.full((p.numel(),), 0.0 if "value_head" in name else 1.0, device=p.device)
+            for name, p in learner.policy.named_parameters()
+        ]
+        self._counted = torch.cat(parts)
 
     def before(self) -> None:
         """An iteration is about to begin."""
@@ -36,7 +42,8 @@ class Continuity:
             steps: Gradient steps that it took.
         """
         now = _parameters(self._learner)
-        moved = float((now - self._parameters).norm()) / (float(self._parameters.norm()) + 1e-12)
+        change, size = ((x * self._counted).norm() for x in (now - self._parameters, self._parameters))
+        moved = float(change) / (float(size) + 1e-12)
         marks = marks_of(self._learner, now)
         return {
             "gradient_steps": steps,

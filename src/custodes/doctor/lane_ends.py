@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from custodes.bft.votes import BLOCK
@@ -22,9 +24,11 @@ class LaneEnds:
 
     Args:
         lanes: What the environment plays; `Rollout.lane` numbers them.
+        judged: Bool [L]: lanes whose end nothing but the recording and the team decides; None for all.
     """
 
-    def __init__(self, lanes: Lanes) -> None:
+    def __init__(self, lanes: Lanes, judged: NDArray[np.bool_] | None = None) -> None:
+        self._judged = torch.ones(len(lanes.start), dtype=torch.bool) if judged is None else torch.as_tensor(judged)
         self._length = torch.as_tensor(lanes.length)
         self._terminated = torch.as_tensor(lanes.terminated)
         self._age: Tensor | None = None
@@ -49,6 +53,7 @@ class LaneEnds:
             return dict.fromkeys(NAMES, 0)
         device = begins.device
         whole = (age + 1 == self._length.to(device)[lane]) & rollout.done & (rollout.decision != BLOCK)
+        whole &= self._judged.to(device)[lane]
         ended = self._terminated.to(device)[lane]
         counts = (
             whole & ~ended,

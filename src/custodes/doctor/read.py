@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
+from custodes.bft.votes import ALLOW
 from custodes.doctor.ceiling import Table, ceiling_of, leak_of
 from custodes.doctor.facts import Facts, LabelRule, LearningSession, NonFinite
 from custodes.doctor.sample import InputSample
@@ -106,7 +107,11 @@ def session_facts(lines: Sequence[Mapping[str, Any]], where: str = SESSIONS) -> 
 
 
 def _measured_table(signals: Signals) -> Table | None:
-    """Mean reward by truth and action over the first iterations; None where a cell was never seen."""
+    """Mean reward by truth and action over the first iterations.
+
+    None where a cell was never seen, and where Allow is not the best action for all: then a few events with great harm
+    make the means, which say little about the others.
+    """
     if not signals.has("reward_by_action"):
         return None
     seen = signals["reward_by_action"][:FIRST]
@@ -114,5 +119,8 @@ def _measured_table(signals: Signals) -> Table | None:
     if not known.any(0).all():
         return None
     mean = np.where(known, seen, 0.0).sum(0) / known.sum(0)
+    rate = signals.facts.base_rate or 0.0
+    if int(np.argmax((1.0 - rate) * mean[0] + rate * mean[1])) != ALLOW:
+        return None
     benign, malicious = (tuple(float(x) for x in row) for row in mean)
     return benign, malicious

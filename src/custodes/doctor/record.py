@@ -11,7 +11,9 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from custodes.bft.votes import QUARANTINE, severity_decision
@@ -43,6 +45,8 @@ class Scene:
     """Liars that the vote rule stands."""
     lanes: Lanes | None = None
     """What is played; None where the environment has no lanes."""
+    judged: NDArray[np.bool_] | None = None
+    """bool [L]: lanes whose end nothing but the recording and the team decides; None for all."""
     reward_table: Tensor | None = None
     """float32 [3, K]: what an action earns on benign, malicious and unlabelled events; None without a table."""
     pays_decision: bool = False
@@ -64,7 +68,7 @@ class Recorder:
     ) -> None:
         self._learner, self._config, self._scene = learner, config, scene
         self._mechanics = mechanics or Mechanics()
-        self._ends = None if scene.lanes is None else lane_ends.LaneEnds(scene.lanes)
+        self._ends = None if scene.lanes is None else lane_ends.LaneEnds(scene.lanes, scene.judged)
         self._inputs = measure.InputReference()
         self._continuity = Continuity(learner)
         self._seconds = 0.0

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 import custodes
 from custodes.bft.votes import ACTIONS, tolerated
@@ -22,6 +23,7 @@ from custodes.doctor.record import Recorder, Scene
 from custodes.doctor.sample import Sampler
 from custodes.doctor.sample_file import encode_sample
 from custodes.doctor.schema import DIAGNOSTICS, SAMPLE, SESSIONS
+from custodes.env.lanes import Lanes
 from custodes.env.triage import reward_table
 from custodes.rl.learner import Lesson
 from custodes.rl.mechanics import Mechanics
@@ -65,9 +67,11 @@ class Diagnostics:
         self._path = run.path / DIAGNOSTICS
         keep_lines(self._path, learner.iteration)
         self._begin_session(workload, planned, injected)
+        lanes = workload.training_lanes(config.seed)
         scene = Scene(
             f=tolerated(config.team.agents),
-            lanes=workload.training_lanes(config.seed),
+            lanes=lanes,
+            judged=_judged(workload, lanes) if config.env.task == "response" else None,
             reward_table=reward_table(config.env) if config.env.task == "triage" else None,
             pays_decision=config.env.credit == "team" or config.team.agents == 1,
         )
@@ -186,6 +190,15 @@ def _rows_shared(workload: Workload) -> float | None:
     earlier = before[validation]
     shared = (earlier >= 0) & (part[earlier] == 0)
     return float(shared.mean()) if len(validation) else None
+
+
+def _judged(workload: Workload, lanes: Lanes) -> NDArray[np.bool_]:
+    """Lanes of processes that never do anything malicious, bool [L]: an analyst's verdict ends others early."""
+    process = codes(workload.dataset.events, "stream", "entity")
+    bad = np.zeros(int(process.max()) + 1, dtype=np.bool_)
+    bad[process[workload.dataset.labels == 1]] = True
+    judged: NDArray[np.bool_] = ~bad[process[lanes.order[lanes.start]]]
+    return judged
 
 
 @functools.cache

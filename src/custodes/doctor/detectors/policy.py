@@ -30,6 +30,15 @@ LOOK: Final = 10
 def collapse(signals: Signals) -> Iterable[Finding]:
     """No agent takes one action for everything, all but certain of it."""
     entropy = signals["entropy_per_agent"].reshape(len(signals), -1)
+    weight = signals.get("entropy_coefficient")
+    row = onset(weight < 0)
+    if row is not None:
+        shown = Evidence(
+            metric="entropy_coefficient", value=float(weight[row]), expectation="0 or more", source="it is a bonus"
+        )
+        cause = "the entropy bonus has the wrong sign: the policy is paid for being certain"
+        yield found("entropy-collapse", signals.iterations[row], shown, cause=cause)
+        return
     low = entropy < COLLAPSED * np.maximum(np.nanmax(entropy[:1], axis=0), 1e-9)
     if signals.has("action_shares"):
         low &= signals["action_shares"].max(axis=2) > ALL
@@ -37,20 +46,13 @@ def collapse(signals: Signals) -> Iterable[Finding]:
     if row is None:
         return
     agents = ", ".join(str(agent) for agent in np.flatnonzero(low[row]))
-    shown = [
-        Evidence(
-            metric="entropy_per_agent",
-            value=tuple(entropy[row]),
-            expectation=f"above {COLLAPSED} of the first iteration's",
-            source="healthy runs: some events keep two actions open",
-        )
-    ]
-    weight = signals.get("entropy_coefficient")[row]
-    if weight < 0:
-        shown.append(
-            Evidence(metric="entropy_coefficient", value=float(weight), expectation="0 or more", source="it is a bonus")
-        )
-    yield found("entropy-collapse", signals.iterations[row], *shown, about=f"agent {agents}")
+    shown = Evidence(
+        metric="entropy_per_agent",
+        value=tuple(entropy[row]),
+        expectation=f"above {COLLAPSED} of the first iteration's",
+        source="healthy runs: some events keep two actions open",
+    )
+    yield found("entropy-collapse", signals.iterations[row], shown, about=f"agent {agents}")
 
 
 @detector("entropy-never-falls", needs=("entropy",))

@@ -26,6 +26,8 @@ SIGNAL: Final = 2.0
 """Mean of the signal; 1 is none, and ten iterations of four actions have deviation 0.26 around it."""
 GAIN: Final = 0.01
 """Share of the reward to be had that the best threshold must reach."""
+ENOUGH: Final = 200
+"""Malicious events in the sample from which a low gain is not the sample's fault."""
 CHANCE: Final = 0.6
 """AUROC below which inputs tell nothing."""
 
@@ -120,7 +122,9 @@ def one_action(signals: Signals) -> Iterable[Finding]:
     """Some threshold on what the inputs tell earns more than one action for all."""
     ceiling = signals.facts.ceiling
     assert ceiling is not None
-    if ceiling.gain is not None and ceiling.gain < GAIN and ceiling.auroc_context >= CHANCE:
+    if ceiling.gain is None or ceiling.threats < ENOUGH:
+        return
+    if ceiling.gain < GAIN and ceiling.auroc_context >= CHANCE:
         shown = Evidence(
             metric="gain of the best threshold",
             value=ceiling.gain,

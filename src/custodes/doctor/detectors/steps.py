@@ -15,6 +15,7 @@ from custodes.doctor.signals import Signals
 KL: Final = 0.2
 CLIPPED: Final = 0.5
 """KL (nats) of one iteration and share of clipped ratios from which a policy is thrown about."""
+LEAP: Final = 0.5
 STILL: Final = 1e-6
 """Relative change of the parameters in one iteration."""
 EXPLODED: Final = 100.0
@@ -27,14 +28,28 @@ ALWAYS: Final = 0.99
 """Share of steps whose gradient is clipped."""
 
 
+@detector("update-too-large", needs=("parameter_step",))
+def leap(signals: Signals) -> Iterable[Finding]:
+    """No iteration replaces the parameters."""
+    step = signals["parameter_step"]
+    row = onset_measured(signals, "parameter_step", step > LEAP)
+    if row is not None:
+        shown = Evidence(
+            metric="parameter_step",
+            value=float(step[row]),
+            expectation=f"below {LEAP}",
+            source="a change as long as half the parameters leaves little of what they were; healthy runs stay below 0.2",
+        )
+        yield found("update-too-large", signals.iterations[row], shown)
+
+
 @detector("update-too-large", needs=("kl", "clip_fraction"))
 def too_large(signals: Signals) -> Iterable[Finding]:
     """Updates stay near the policy that acted."""
+    if signals.has("parameter_step") and any(True for _ in leap(signals)):
+        return
     kl, clipped = signals["kl"], signals["clip_fraction"]
-    row = onset((kl > KL) & (clipped > CLIPPED), 3)
-    if row is None:
-        # One jump is enough where it ends the learning: nothing moves after it.
-        row = onset((kl > 10.0 * KL) & (clipped > CLIPPED))
+    row = onset((kl > KL) & (clipped > CLIPPED), 2)
     if row is not None:
         shown = (
             Evidence(metric="kl", value=float(kl[row]), expectation=f"below {KL}", source="healthy runs' spread"),

@@ -35,14 +35,15 @@ def consensus(signals: Signals) -> Iterable[Finding]:
 def liar(signals: Signals) -> Iterable[Finding]:
     """Each agent's votes are drawn from its policy."""
     z = signals["vote_surprise"].reshape(len(signals), -1)
-    far = np.abs(z) > SURPRISE
+    # Rare draws that did not happen make votes look too certain; only improbable ones tell.
+    far = z < -SURPRISE
     row = onset_measured(signals, "vote_surprise", some(far), 3)
     if row is not None:
         agents = ", ".join(str(agent) for agent in np.flatnonzero(far[row]))
         shown = Evidence(
             metric="vote_surprise",
             value=tuple(z[row]),
-            expectation=f"within {SURPRISE:g} of 0",
+            expectation=f"above -{SURPRISE:g}",
             source="log p(a) + H has mean 0 over votes drawn from the policy (central limit theorem)",
         )
         yield found("lying-agent", signals.iterations[row], shown, about=f"agent {agents}")
