@@ -11,8 +11,9 @@ from custodes.doctor.finding import Diagnosis
 from custodes.doctor.origin.defects import Repairs
 from custodes.doctor.origin.material import Material, prepare
 from custodes.doctor.origin.settings import OriginSettings
-from custodes.doctor.origin.signals import signals
+from custodes.doctor.origin.signals import signals_from
 from custodes.doctor.origin.training import Iteration, train
+from custodes.doctor.signals import Signals
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +24,10 @@ class Case:
     """The training."""
     material: Material
     """What it played."""
+    signals: Signals
+    """What it recorded."""
     diagnosis: Diagnosis
-    """From its recorded signals alone."""
+    """From these signals alone."""
 
 
 def examine(
@@ -43,8 +46,5 @@ def examine(
     """
     material = prepare(recording, repairs, settings.seed)
     iterations = train(material, settings, repairs, watch)
-    return Case(
-        iterations=iterations,
-        material=material,
-        diagnosis=diagnose(signals(iterations, material, settings, repairs)),
-    )
+    recorded = signals_from(iterations, material, settings, repairs)
+    return Case(iterations=iterations, material=material, signals=recorded, diagnosis=diagnose(recorded))

@@ -45,6 +45,10 @@ DEFECTS: Mapping[str, Defect] = MappingProxyType(
             was="seven columns of one record",
             fix="the same columns of the eight records before it too, in recorded order",
         ),
+        "split-leakage": Defect(
+            was="stratified random rows of an ordered recording: the neighbours of held-out records are trained on",
+            fix="blocks of 1,000 records, dealt whole",
+        ),
         "consensus-f0": Defect(
             was="three agents: f = 0, a quorum of one, the first agent's vote is the decision",
             fix="four agents, f = 1, the vote rule of custodes",
@@ -59,7 +63,7 @@ DEFECTS: Mapping[str, Defect] = MappingProxyType(
         ),
     }
 )
-"""By the name of the finding, in the order in which the causes are told in docs/doctor-origin.md."""
+"""By the name of the finding, from the update outwards; docs/doctor-origin.md lists the same."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,7 +29,7 @@ class Material:
     dataset: Dataset
     """The recording, N records, with the labels that are trained on."""
     split: Split
-    """Stratified random rows."""
+    """Stratified random rows; blocks where `split-leakage` is repaired."""
     inputs: NDArray[np.float32]
     """[N, D], standardised by the training part."""
     columns: tuple[str, ...]
@@ -61,14 +61,15 @@ def prepare(recording: Dataset, repairs: Repairs, seed: int) -> Material:
 
     Args:
         recording: From `read_recording`.
-        repairs: `label-is-a-rule` draws the labels at random; `input-ceiling` adds the records before.
+        repairs: `label-is-a-rule` draws the labels at random; `input-ceiling` adds the records before; `split-leakage`
+            deals blocks.
         seed: Of drawn labels, at least 0.
 
     Raises:
         CustodesError: A part holds one class only.
     """
     dataset = recording if repairs.broken("label-is-a-rule") else _drawn_labels(recording, seed)
-    parts = split(dataset, DataConfig(split="rows"))
+    parts = split(dataset, DataConfig(split="rows" if repairs.broken("split-leakage") else "blocks"))
     for name in ("train", "validation"):
         require_both_classes(dataset.labels[parts.rows(name)], f"{dataset.name}, {name} part")
     plain = dataset.events.select(COLUMNS).to_numpy().astype(np.float32)

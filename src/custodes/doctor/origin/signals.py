@@ -35,7 +35,7 @@ _BY_NATURE: Final = ("entity", "phase")
 """Columns that follow the label by their nature."""
 
 
-def signals(
+def signals_from(
     iterations: Sequence[Iteration], material: Material, settings: OriginSettings, repairs: Repairs
 ) -> Signals:
     """The recorded signals of a training.
