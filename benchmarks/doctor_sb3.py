@@ -1,8 +1,8 @@
 """The doctor on real runs of Stable-Baselines3, sound and broken: `python -m benchmarks.doctor_sb3 [--json]`.
 
-Each case trains PPO with Stable-Baselines3's own loggers (TensorBoard and CSV) and with `custodes.doctor.sb3`, then reads
-back the three logs apart. Printed: what the agent earned, and the findings of each log. `--install` makes the environment
-first, where Stable-Baselines3 is not beside custodes already (extra [bench]).
+Each case trains PPO with Stable-Baselines3's own loggers (TensorBoard and CSV) and with `custodes.doctor.sb3`, then
+reads back the three logs apart. Printed: what the agent earned, and the findings of each log. `--install` makes the
+environment first, where Stable-Baselines3 is not beside custodes already (extra [bench]).
 """
 
 from __future__ import annotations
@@ -65,7 +65,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--json", action="store_true", help="print one JSON object on standard output and nothing else")
     made.add_argument("--cases", default=",".join(CASES), help="comma-separated (default: %(default)s)")
     made.add_argument("--seed", type=int, default=0, help="of environment, networks and actions (default: 0)")
-    made.add_argument("--steps", type=int, default=STEPS, help="environment steps of each training (default: %(default)s)")
+    made.add_argument(
+        "--steps", type=int, default=STEPS, help="environment steps of each training (default: %(default)s)"
+    )
     made.add_argument("--out", type=Path, help="keep the logs in this folder, one folder a case; must not hold any yet")
     made.add_argument("--install", action="store_true", help="make the environment and end")
     made.add_argument("--worker", metavar="CASE", help=argparse.SUPPRESS)
@@ -119,7 +121,12 @@ def run_case(python: Path, name: str, folder: Path, seed: int, steps: int) -> di
     command += ["--seed", str(seed), "--steps", str(steps)]
     path = os.pathsep.join(filter(None, (str(ROOT / "src"), str(ROOT), os.environ.get("PYTHONPATH"))))
     done = subprocess.run(
-        command, cwd=ROOT, env=os.environ | ONE_THREAD | {"PYTHONPATH": path}, capture_output=True, text=True, check=False
+        command,
+        cwd=ROOT,
+        env=os.environ | ONE_THREAD | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]

@@ -7,8 +7,8 @@
 
     custodes doctor runs/mine
 
-It reads the rollout buffer before each update and changes nothing: no parameter, no statistic, no random generator. Made
-for PPO and A2C; recurrent policies (sb3-contrib) are recorded without what needs their states in the update.
+It reads the rollout buffer before each update and changes nothing: no parameter, no statistic, no random generator.
+Made for PPO and A2C; recurrent policies (sb3-contrib) are recorded without what needs their states in the update.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any, final
 import torch
 
 from custodes.doctor.foreign.record import RECORD
-from custodes.doctor.foreign.sb3_measure import after_update, before_update, facts_of
+from custodes.doctor.foreign.sb3_measure import after_update, before_update, facts_of, parameters_of
 from custodes.errors import CustodesError
 
 try:
@@ -48,6 +48,7 @@ class DoctorCallback(BaseCallback):  # type: ignore[misc]
         self._line: dict[str, Any] | None = None
         self._steps = [0, 0]
         self._hook: Any = None
+        self._before: Any = None
 
     def _on_training_start(self) -> None:
         if self._iteration == 0:
@@ -69,7 +70,9 @@ class DoctorCallback(BaseCallback):  # type: ignore[misc]
             ) from None
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
-            raise CustodesError(f"cannot write it: {reason}", where=str(self._path), fix="name another folder") from None
+            raise CustodesError(
+                f"cannot write it: {reason}", where=str(self._path), fix="name another folder"
+            ) from None
 
     def _count(self, optimiser: Any, limit: float) -> None:
         """Count a gradient step, and whether its gradient was cut down to the limit."""
@@ -85,6 +88,7 @@ class DoctorCallback(BaseCallback):  # type: ignore[misc]
         self._iteration += 1
         self._steps = [0, 0]
         known = before_update(self.model)
+        self._before = parameters_of(self.model)
         self._line = {"iteration": self._iteration, "decisions": int(self.num_timesteps), **known}
 
     def _on_rollout_start(self) -> None:
@@ -100,7 +104,7 @@ class DoctorCallback(BaseCallback):  # type: ignore[misc]
         """The update is over: write the line."""
         if self._line is None:
             return
-        line = self._line | after_update(self.model)
+        line = self._line | after_update(self.model, self._before)
         steps, cut = self._steps
         if self._hook is not None and steps:
             line |= {"gradient_steps": steps, "clipped_steps": cut / steps}

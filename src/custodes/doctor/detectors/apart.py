@@ -1,4 +1,4 @@
-"""Causes that were each measured by itself, so that several at once are told apart.
+"""Causes that were each measured by itself, so that several at once are told apart, and what thinner logs show.
 
 `custodes.doctor.detectors.start` reads one ratio, which names one cause. Where a trainer also records what the start
 states alone change (`ratio_error_start`, networks without their noise), or what two passes differ by, a second cause is
@@ -15,12 +15,15 @@ import numpy as np
 from custodes.doctor.detector import detector, found
 from custodes.doctor.detectors.rules import NEVER
 from custodes.doctor.detectors.start import RATIO, ratio
+from custodes.doctor.detectors.steps import CLIPPED, too_large
 from custodes.doctor.finding import Evidence, Finding
 from custodes.doctor.onset import onset_measured
 from custodes.doctor.signals import Signals
 
 NOISE: Final = 1e-6
 """Largest difference between two passes over the same inputs."""
+JUMP: Final = 2.0
+"""KL of one iteration, nats, behind which nothing is left of the policy: e^2 is a factor of 7 in probability."""
 FOLLOWS: Final = 0.5
 """Share of the returns' variance from rewards after the action, above which a needless discount is most of it."""
 
@@ -66,6 +69,27 @@ def noise(signals: Signals) -> Iterable[Finding]:
 def _told(signals: Signals, name: str) -> bool:
     """Whether the one ratio names the same cause already."""
     return not signals.missing(("ratio_error",)) and any(finding.name == name for finding in ratio(signals))
+
+
+@detector("update-too-large", needs=("kl", "clip_fraction"))
+def jump(signals: Signals) -> Iterable[Finding]:
+    """No single update throws the policy away, where the parameters' own change was not recorded."""
+    kl, clipped = signals["kl"], signals["clip_fraction"]
+    row = onset_measured(signals, "kl", (kl > JUMP) & (clipped > CLIPPED))
+    if row is None or signals.has("parameter_step") or any(True for _ in too_large(signals)):
+        return
+    shown = (
+        Evidence(
+            metric="kl", value=float(kl[row]), expectation=f"below {JUMP:g}", source="a factor of e^2 in probability"
+        ),
+        Evidence(
+            metric="clip_fraction",
+            value=float(clipped[row]),
+            expectation=f"below {CLIPPED}",
+            source="half of the samples teach nothing beyond the clip",
+        ),
+    )
+    yield found("update-too-large", signals.iterations[row], *shown)
 
 
 @detector("return-unpredictable", needs=("return_after", "facts.gamma", "facts.influence"))

@@ -54,6 +54,9 @@ def align(scalars: Scalars, where: str) -> ForeignRun:
             known.add(tag)
             for row, value in zip(rows, _on_rows(scalars.points[tag], steps), strict=True):
                 row[meaning.signal] = None if value is None else meaning.factor * value
+    for row in rows:
+        # Both trainers have one agent.
+        row["entropy_per_agent"] = [row.get("entropy")]
     return ForeignRun(
         trainer=trainer.name,
         signals=signals_of(rows, facts_of(trainer, scalars)),

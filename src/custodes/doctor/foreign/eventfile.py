@@ -47,7 +47,7 @@ def events(path: Path, scalars: Scalars) -> Iterator[Any]:
     Raises:
         CustodesError: The file cannot be read or is damaged.
     """
-    from google.protobuf.message import DecodeError
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
     from tensorboard.compat.proto.event_pb2 import Event
 
     for place, data in _records(path, scalars):

@@ -42,7 +42,7 @@ SB3: Final = Trainer(
     tags=MappingProxyType(
         {
             **_tags(
-                # A mean over the gradient steps, where custodes logs the loss of critics that have not seen the targets.
+                # A mean over the gradient steps; custodes logs that of critics that have not seen the targets yet.
                 value_loss=("train/value_loss",),
                 policy_loss=("train/policy_gradient_loss", "train/policy_loss"),
                 kl=("train/approx_kl",),

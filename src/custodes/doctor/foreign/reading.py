@@ -16,7 +16,7 @@ TABLES: Final = ("progress.csv",)
 
 
 def is_foreign(path: Path) -> bool:
-    """Whether a path looks like another trainer's log: not a run folder of custodes, and something that is read here."""
+    """Whether a path looks like another trainer's log, and is no run folder of custodes."""
     if path.is_dir():
         return not (path / "config.toml").exists() and bool(_logs(path) or _runs(path))
     return path.is_file() and (path.suffix.lower() in (".csv", ".jsonl") or "tfevents" in path.name)

@@ -15,7 +15,9 @@ from custodes.errors import CustodesError
 RECORD: Final = "doctor.jsonl"
 """Name of the file in its folder."""
 SIMPLE: Final = tuple(
-    field.name for field in dataclasses.fields(Facts) if set(str(field.type).split(" | ")) <= {"int", "float", "bool", "None"}
+    field.name
+    for field in dataclasses.fields(Facts)
+    if set(str(field.type).split(" | ")) <= {"int", "float", "bool", "None"}
 )
 """Facts that are one number."""
 

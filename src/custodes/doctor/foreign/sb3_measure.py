@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from custodes.doctor import measure
 from custodes.rl.floor import value_loss_floor
@@ -86,12 +86,23 @@ def before_update(model: Any) -> dict[str, Any]:
     return line
 
 
-def after_update(model: Any) -> dict[str, Any]:
-    """What the update left: its own log, and the gradients of its last step."""
+def parameters_of(model: Any) -> Tensor:
+    """Every parameter in a row, a copy."""
+    return torch.cat([parameter.detach().flatten() for parameter in model.policy.parameters()])
+
+
+def after_update(model: Any, before: Tensor) -> dict[str, Any]:
+    """What the update left: its own log, how far it moved, and the gradients of its last step.
+
+    Args:
+        model: Behind an update.
+        before: `parameters_of` before it.
+    """
     logged = model.logger.name_to_value
     line: dict[str, Any] = {
         signal: factor * float(logged[tag]) for tag, (signal, factor) in LOGGED.items() if tag in logged
     }
+    line["parameter_step"] = float((parameters_of(model) - before).norm()) / (float(before.norm()) + 1e-12)
     policy = model.policy
     layers = {
         "grad_first": _first_layer(getattr(getattr(policy, "mlp_extractor", None), "policy_net", None)),
@@ -126,7 +137,9 @@ def _critic(buffer: Any, seen: NDArray[np.float32]) -> dict[str, Any]:
         # Both in units of the returns' deviation, where the penalties of the regressions fit; then back.
         scale = line["return_std"] + 1e-8
         lane = torch.from_numpy(episode.reshape(-1))
-        floor = value_loss_floor((returns - line["return_mean"]) / scale, (values - line["return_mean"]) / scale, known, lane)
+        floor = value_loss_floor(
+            (returns - line["return_mean"]) / scale, (values - line["return_mean"]) / scale, known, lane
+        )
         line["value_loss_floor"] = None if floor is None else floor * scale**2
     return line
 
@@ -212,5 +225,3 @@ def _flat(observations: Any) -> NDArray[np.float32]:
     parts = list(observations.values()) if isinstance(observations, dict) else [observations]
     flat = [part.reshape(*part.shape[:2], -1).astype(np.float32) for part in parts]
     return np.concatenate(flat, axis=-1)
-
-

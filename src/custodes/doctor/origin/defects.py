@@ -26,7 +26,7 @@ DEFECTS: Mapping[str, Defect] = MappingProxyType(
             fix="all three are (N,)",
         ),
         "start-state-mismatch": Defect(
-            was="collection carries the recurrent state over the rollout, the update restarts it at zero for each record",
+            was="collection carries the recurrent state on, the update restarts it at zero for each record",
             fix="the update plays the rollout's own sequences from their stored states",
         ),
         "dropout-mismatch": Defect(

@@ -102,7 +102,8 @@ def with_lags(inputs: NDArray[np.float32], columns: Sequence[str]) -> tuple[NDAr
 def _standardised(values: NDArray[np.float32], train: NDArray[np.int64]) -> NDArray[np.float32]:
     """Mean 0 and deviation 1 over the training part; a constant column is 0."""
     mean, deviation = values[train].mean(0, dtype=np.float64), values[train].std(0, dtype=np.float64)
-    return ((values - mean) / np.where(deviation > 0, deviation, 1.0)).astype(np.float32)
+    scaled: NDArray[np.float32] = ((values - mean) / np.where(deviation > 0, deviation, 1.0)).astype(np.float32)
+    return scaled
 
 
 def _drawn_labels(recording: Dataset, seed: int) -> Dataset:

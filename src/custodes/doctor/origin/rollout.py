@@ -1,4 +1,4 @@
-"""Collecting 2,048 records: each agent plays them with its recurrent state carried on, the first agent's vote counts."""
+"""Collecting 2,048 records: each agent plays them with its recurrent state carried on; the first agent decides."""
 
 from __future__ import annotations
 
@@ -108,7 +108,8 @@ def play(network: OriginNetwork, inputs: Tensor, chunk: int, *, dropout: bool) -
         Logits [T, actions], values [T], and the states before each whole chunk, as of sequences side by side.
     """
     state, logits, values, starts = network.start(1), [], [], []
-    for piece in inputs.split(chunk):
+    for begin in range(0, len(inputs), chunk):
+        piece = inputs[begin : begin + chunk]
         if len(piece) == chunk:
             starts.append(state)
         said = network(piece[:, None], state, dropout=dropout)

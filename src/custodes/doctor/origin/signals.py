@@ -140,9 +140,7 @@ def _votes(action: Tensor, repairs: Repairs) -> dict[str, Any]:
     return {"pivotal": pivotal, "contained": float((made >= QUARANTINE).float().mean())}
 
 
-def facts_of(
-    iterations: Sequence[Iteration], material: Material, settings: OriginSettings, repairs: Repairs
-) -> Facts:
+def facts_of(iterations: Sequence[Iteration], material: Material, settings: OriginSettings, repairs: Repairs) -> Facts:
     """What the settings say, and what the data is found to hold."""
     labels = material.dataset.labels[material.split.rows("train")]
     table = tuple(tuple(float(x) for x in row) for row in WORTH[:2])

@@ -214,5 +214,5 @@ def greedy_score(
 
 
 def tolerated_of(repairs: Repairs) -> int:
-    """f of the team: how many liars its consensus stands."""
+    """How many liars the team's consensus stands, f."""
     return tolerated(agents_of(repairs))

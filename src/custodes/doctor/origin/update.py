@@ -123,9 +123,7 @@ def update(
     return report
 
 
-def _batch(
-    played: Played, agent: int, learnt: Targets, scale: tuple[float, float], repairs: Repairs
-) -> _Batch:
+def _batch(played: Played, agent: int, learnt: Targets, scale: tuple[float, float], repairs: Repairs) -> _Batch:
     advantage = learnt.advantages[:, 0, agent]
     advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
     old, target = played.log_probability[:, agent], (learnt.returns[:, 0, agent] - scale[0]) / scale[1]
@@ -150,9 +148,14 @@ def _say(
     if repairs.broken("start-state-mismatch"):
         said = network(batch.inputs[None], network.start(len(batch.inputs)), dropout=noisy)
         return Said(said.logits[0], said.value[0], said.state)
-    sequences = batch.inputs.unflatten(0, (-1, settings.chunk)).transpose(0, 1)
+    sequences = _sequences(batch.inputs, settings.chunk)
     said = network(sequences, batch.starts, dropout=noisy)
     return Said(said.logits.transpose(0, 1).flatten(0, 1), said.value.t().flatten(), said.state)
+
+
+def _sequences(inputs: Tensor, chunk: int) -> Tensor:
+    """Records [N, D] as sequences side by side [chunk, N / chunk, D]."""
+    return inputs.reshape(-1, chunk, inputs.shape[-1]).transpose(0, 1)
 
 
 def _chances(logits: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
@@ -196,7 +199,7 @@ def _measured(
     new, _ = _chances(said.logits, batch.action)
     again, _ = _chances(_say(network, batch, settings, repairs).logits, batch.action)
     plain, _ = _chances(_say(network, batch, settings, repairs, dropout=False).logits, batch.action)
-    sequences = batch.inputs.unflatten(0, (-1, settings.chunk)).transpose(0, 1)
+    sequences = _sequences(batch.inputs, settings.chunk)
     carried = network(sequences, batch.starts, dropout=False).logits.transpose(0, 1).flatten(0, 1)
     replayed, _ = _chances(carried, batch.action)
     _, ratio = surrogate(new, batch.old, batch.advantage, settings.clip)

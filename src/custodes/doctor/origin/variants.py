@@ -113,7 +113,9 @@ def run_variants(
             rows.append(row)
         return tuple(rows)
     # A fresh interpreter each: a forked one would share torch's threads with its parent.
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with ProcessPoolExecutor(
+        jobs, mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
+    ) as pool:
         for row in pool.map(_run_task, tasks):
             watch(row)
             rows.append(row)
