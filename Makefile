@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUN ?= runs/quick
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run test lint install clean bench bench-stl oracle fuzz mutants
+.PHONY: run test lint install clean bench bench-stl oracle fuzz mutants doctor-matrix
 FUZZ_SECONDS ?= 600
 
 run: $(VENV)/.run
@@ -48,6 +48,10 @@ fuzz: $(VENV)/.dev
 # Every seeded defect of the agreement protocol, and which scenario finds it.
 mutants: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.bft_mutants
+
+# Every fault that `custodes train --inject` knows, 5 seeds, two presets, beside healthy runs and pairs of faults.
+doctor-matrix: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.doctor_matrix
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "custodes needs Python 3.11 or newer; set PYTHON=...")'

@@ -1,6 +1,6 @@
 """Every fault that can be injected, and what the doctor says of it: `make doctor-matrix`, kept in docs/doctor.md.
 
-    python -m benchmarks.doctor_matrix [--faults NAMES] [--seeds N] [--json FILE]
+    python -m benchmarks.doctor_matrix [--faults NAMES] [--seeds N] [--log FILE]
 
 Two small presets on synthetic recordings: `triage` (quick's inputs and lanes, actions change nothing) and `response`
 (quick's own task). A faulty run counts as right when the first finding is the fault's and began within 30 iterations. A
@@ -15,10 +15,10 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import torch
 
@@ -33,8 +33,9 @@ ITERATIONS: Final = 30
 SMALL: Final = (
     "data.synthetic.hosts=2",
     "data.synthetic.events=20000",
-    "env.slots=32",
-    "rl.rollout=32",
+    "env.slots=64",
+    "rl.rollout=16",
+    "rl.chunk=8",
     "rl.hidden=24",
     "rl.encoder=24",
     "rl.minibatches=2",
@@ -126,32 +127,63 @@ def _diagnosed(out: Path, settings: Sequence[str], fault: Fault | None, seed: in
     return diagnose(read_run(out))
 
 
-def matrix(names: Iterable[str], seeds: int) -> list[Row]:
-    """Every fault on both presets."""
-    rows = []
-    for name in names:
-        for preset, settings in PRESETS.items():
-            rows += [_shown(run(preset, settings, fault_of(name), seed)) for seed in range(seeds)]
-    return rows
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A run that is to be made."""
+
+    group: str
+    """faults, healthy or pairs."""
+    preset: str
+    settings: tuple[str, ...]
+    fault: str
+    seed: int
 
 
-def healthy(seeds: int) -> list[Row]:
-    """Runs without a fault."""
-    return [_shown(run(preset, settings, None, seed)) for preset, settings in HEALTHY.items() for seed in range(seeds)]
+def jobs(faults: Sequence[str], seeds: int) -> list[Job]:
+    """Every fault on both presets, healthy runs, and pairs; seed by seed, so that a part is a smaller matrix."""
+    found = []
+    for seed in range(seeds):
+        for name in faults:
+            found += [
+                Job(group="faults", preset=preset, settings=settings, fault=name, seed=seed)
+                for preset, settings in PRESETS.items()
+            ]
+        found += [
+            Job(group="healthy", preset=preset, settings=settings, fault="", seed=seed)
+            for preset, settings in HEALTHY.items()
+        ]
+    settings = PRESETS["triage"]
+    return found + [Job(group="pairs", preset="triage", settings=settings, fault=names, seed=0) for names in PAIRS]
 
 
-def pairs() -> list[Row]:
-    """Two faults at once."""
-    return [_shown(run("triage", PRESETS["triage"], fault_of(names), 0)) for names in PAIRS]
+class Log:
+    """Rows on disk, one JSON object a line, so that a matrix that was stopped goes on where it was.
+
+    Args:
+        path: The file; None keeps nothing.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        text = path.read_text() if path is not None and path.exists() else ""
+        self.rows = [_row(json.loads(line)) for line in text.splitlines()]
+
+    def done(self, job: Job) -> bool:
+        """Whether the log has it."""
+        return any((row.preset, row.fault, row.seed) == (job.preset, job.fault, job.seed) for row in self.rows)
+
+    def add(self, row: Row) -> None:
+        """Keep a row, and say how it went."""
+        self.rows.append(row)
+        if self._path is not None:
+            with self._path.open("a") as file:
+                file.write(json.dumps(asdict(row)) + "\n")
+        state, named = "right" if row.right else "WRONG", ", ".join(row.findings) or "nothing"
+        sys.stderr.write(f"{state}  {row.preset:<10} {row.fault or 'healthy':<30} seed {row.seed}  {named}\n")
 
 
-def _shown(row: Row) -> Row:
-    state = "right" if row.right else "WRONG"
-    named = ", ".join(row.findings) or "nothing"
-    print(
-        f"{state}  {row.preset:<10} {row.fault or 'healthy':<30} seed {row.seed}  {named}", file=sys.stderr, flush=True
-    )
-    return row
+def _row(values: dict[str, Any]) -> Row:
+    return Row(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -169,32 +201,45 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
+def report(rows: Sequence[Row]) -> bool:
+    """Print the tables; whether every bar is met."""
+    faulty = [row for row in rows if row.fault and "," not in row.fault]
+    sound = [row for row in rows if not row.fault]
+    both = [row for row in rows if "," in row.fault]
+    if faulty:
+        print(table(faulty))
+        right = sum(row.right for row in faulty)
+        count = len({row.fault for row in faulty})
+        print(
+            f"\n{count} faults, {len(faulty)} runs: the first finding is right in {right} ({right / len(faulty):.1%})."
+        )
+    for name in dict.fromkeys(row.preset for row in sound):
+        mine = [row for row in sound if row.preset == name]
+        print(f"Healthy, {name}: {sum(row.right for row in mine)} of {len(mine)} without a critical finding.")
+    for row in both:
+        print(f"Pair {row.fault}: {'both named' if row.right else 'NOT both named'} ({', '.join(row.findings)}).")
+    wrong = sum(not row.right for row in faulty)
+    return wrong <= 0.05 * len(faulty) and all(row.right for row in (*sound, *both))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the tables; 1 where a bar is missed."""
+    """Run what is missing and print the tables; 1 where a bar is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--faults", default=",".join(FAULTS), help="names with commas; empty for none")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--only", choices=("faults", "healthy", "pairs"))
-    parser.add_argument("--json", type=Path, help="write every run here")
+    parser.add_argument("--groups", default="faults,healthy,pairs", help="which of these to run")
+    parser.add_argument("--part", default="1/1", metavar="K/N", help="every N-th run from the K-th on")
+    parser.add_argument("--log", type=Path, help="keep rows here, and do not make again those that are there")
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    faulty = matrix(filter(None, given.faults.split(",")), given.seeds) if given.only in (None, "faults") else []
-    sound = healthy(given.seeds) if given.only in (None, "healthy") else []
-    both = pairs() if given.only in (None, "pairs") else []
-    if given.json is not None:
-        given.json.write_text(json.dumps([asdict(row) for row in (*faulty, *sound, *both)], indent=1))
-    if faulty:
-        print(table(faulty))
-        share = sum(row.right for row in faulty) / len(faulty)
-        print(f"\n{len({row.fault for row in faulty})} faults, {len(faulty)} runs: first finding right in {share:.1%}.")
-    for name in dict.fromkeys(row.preset for row in sound):
-        mine = [row for row in sound if row.preset == name]
-        print(f"healthy, {name}: {sum(row.right for row in mine)} of {len(mine)} without a critical finding")
-    for row in both:
-        print(f"pair {row.fault}: {'both named' if row.right else 'NOT both named'} ({', '.join(row.findings)})")
-    wrong = sum(not row.right for row in faulty)
-    met = wrong <= 0.05 * len(faulty) and all(row.right for row in (*sound, *both))
-    return 0 if met else 1
+    log = Log(given.log)
+    which, parts = (int(x) for x in given.part.split("/"))
+    wanted = [j for j in jobs([*filter(None, given.faults.split(","))], given.seeds) if j.group in given.groups]
+    for job in wanted[which - 1 :: parts]:
+        if not log.done(job):
+            fault = fault_of(job.fault) if job.fault else None
+            log.add(run(job.preset, job.settings, fault, job.seed))
+    return 0 if report(log.rows) else 1
 
 
 if __name__ == "__main__":

@@ -26,7 +26,16 @@ def iterations(run: Path) -> list[int]:
 
 def test_a_run_is_a_folder(trained: Path) -> None:
     names = sorted(os.listdir(trained))
-    assert names == ["checkpoints", "config.toml", "encoder.json", "lock", "metrics.jsonl"]
+    assert names == [
+        "checkpoints",
+        "config.toml",
+        "diagnostics.jsonl",
+        "encoder.json",
+        "inputs.safetensors",
+        "lock",
+        "metrics.jsonl",
+        "sessions.jsonl",
+    ]
     assert iterations(trained) == [1, 2]
     config = open_run(trained).config
     assert (config.preset, config.seed, config.train.iterations, config.env.slots) == ("quick", 1, 2, 8)

@@ -139,7 +139,7 @@ CATALOGUE: Final[Mapping[str, Entry]] = {
         severity="critical",
         cause="the decisions are not what the vote rule makes of the votes: an agent's votes do not arrive",
         change="look at that agent's way to the vote, and at the rule that decides",
-        explains=("idle-agent",),
+        explains=("idle-agent", "reward-unlike-table"),
     ),
     "reward-misaligned": Entry(
         severity="critical",

@@ -140,17 +140,14 @@ def _gain(truth: NDArray[np.int64], score: NDArray[np.float64], table: Table) ->
     if oracle - constant <= 1e-9 * max(abs(oracle), 1.0):
         return 0.0
     hits, called = _sweep(truth, score)
+    # One more false alarm than was seen (rule of succession): a few sure hits prove no certainty.
+    false = np.minimum(called - hits + 1, good)
     best = constant
-    # One action below the threshold, another one at or above it.
+    # One action below the threshold, a severer one at or above it.
     for below in range(len(benign)):
-        for above in range(len(benign)):
-            # One more false alarm than was seen (rule of succession): a few sure hits prove no certainty.
-            earned = (
-                hits * malicious[above]
-                + (called - hits + 1) * benign[above]
-                + (bad - hits) * malicious[below]
-                + (good - called + hits - 1) * benign[below]
-            )
+        for above in range(below + 1, len(benign)):
+            earned = hits * malicious[above] + false * benign[above]
+            earned += (bad - hits) * malicious[below] + (good - false) * benign[below]
             best = max(best, float(earned.max()))
     return (best - constant) / (oracle - constant)
 

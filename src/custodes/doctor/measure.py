@@ -69,7 +69,8 @@ def reward_shape(rollout: Rollout) -> dict[str, Any]:
     reward, actions = rollout.reward, 4 if rollout.mask is None else rollout.mask.shape[-1]
     low, high = (float(x) for x in torch.aminmax(reward))
     near = (high - low) * _SAME
-    ends = float(((reward <= low + near) | (reward >= high - near)).float().mean())
+    paid = reward[reward != 0]
+    ends = float(((paid <= low + near) | (paid >= high - near)).float().mean()) if len(paid) else 0.0
     known = (rollout.label == 0) | (rollout.label == 1)
     cell = (rollout.label.clamp(0, 1)[..., None] * actions + rollout.action)[known].flatten()
     count = torch.bincount(cell, minlength=2 * actions)[: 2 * actions]

@@ -18,8 +18,10 @@ ENDS: Final = 0.95
 """Share of the rewards other than 0 that sit at the ends of their range, from which they are clipped."""
 MISMATCH: Final = 0.01
 """Share of rewards unlike the table's."""
-LAG: Final = 10.0
-"""Signal of the step before over that of the step itself."""
+LAG: Final = 3.0
+"""Signal of the step before over that of the step itself; healthy runs have 0.1."""
+CLEAR: Final = 10.0
+"""Signal that is one; 1 is chance."""
 LOOK: Final = 10
 """Iterations over which the signal is averaged."""
 SIGNAL: Final = 2.0
@@ -88,9 +90,11 @@ def saturated(signals: Signals) -> Iterable[Finding]:
 @detector("reward-misaligned", needs=("advantage_signal", "advantage_signal_lagged"))
 def lagged(signals: Signals) -> Iterable[Finding]:
     """Advantages depend on the action beside them, not on the one before."""
-    now = float(np.nanmean(worst(early(signals, "advantage_signal", LOOK))))
-    before = float(np.nanmean(worst(early(signals, "advantage_signal_lagged", LOOK))))
-    if len(signals) >= FIRST and before > LAG * now and before > LAG:
+    if len(signals) < FIRST:
+        return
+    now = float(np.nanmean(worst(early(signals, "advantage_signal", FIRST))))
+    before = float(np.nanmean(worst(early(signals, "advantage_signal_lagged", FIRST))))
+    if before > LAG * now and before > CLEAR:
         shown = Evidence(
             metric="advantage_signal_lagged",
             value=before,

@@ -38,7 +38,7 @@ def leap(signals: Signals) -> Iterable[Finding]:
             metric="parameter_step",
             value=float(step[row]),
             expectation=f"below {LEAP}",
-            source="a change as long as half the parameters leaves little of what they were; healthy runs stay below 0.2",
+            source="a change of half their length leaves little of what they were; healthy runs stay below 0.2",
         )
         yield found("update-too-large", signals.iterations[row], shown)
 

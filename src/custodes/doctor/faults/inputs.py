@@ -85,7 +85,7 @@ class _Growing(Wrapped):
         return step
 
     def observation(self, seen: Observation) -> Observation:
-        scale = math.exp(min(self._steps, 1200) * 4e-3)
+        scale = math.exp(min(self._steps, 600) * 8e-3)
         return replace(seen, agents=seen.agents * scale, central=seen.central * scale)
 
 

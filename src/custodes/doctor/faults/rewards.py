@@ -64,7 +64,7 @@ class _CutsForEnds(Wrapped):
 
 
 class _Zero(Wrapped):
-    """From the 4,000th step on a reward divides by how many threats there were, and there were none."""
+    """After 100 steps the reward divides by how many threats there were, and there were none."""
 
     def __init__(self, env: VectorEnv) -> None:
         super().__init__(env)
@@ -73,7 +73,7 @@ class _Zero(Wrapped):
     def after(self, step: Step) -> Step:
         self._steps += 1
         threats = (step.label == 1).sum()
-        late = self._steps > 150
+        late = self._steps > 100
         return replace(step, reward=step.reward * (threats / threats)) if late else step
 
 
@@ -139,7 +139,7 @@ FAULTS: Final = (
     Fault(
         name="nan-reward",
         finds="non-finite",
-        what="after 150 steps the reward divides by zero where a step holds no threat",
+        what="after 100 steps the reward divides by zero where a step holds no threat",
         seams=in_env(_Zero),
     ),
     Fault(
