@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from custodes.doctor.detectors import (  # noqa: F401
+    apart,
     critic,
     data,
     inputs,
