@@ -46,6 +46,10 @@ def run(
     keep: Annotated[
         int, typer.Option("--keep", metavar="MIB", help="Applied blocks that are kept, MiB.", min=128)
     ] = 1024,
+    shield: Annotated[
+        str | None,
+        typer.Option("--shield", metavar="SPECS", help="Hard rules that overrule votes, the same at all replicas."),
+    ] = None,
     deferred: Annotated[bool, typer.Option("--deferred/--no-deferred", hidden=True)] = False,
 ) -> None:
     """Run one replica: votes as JSON lines on standard input, decisions as JSON lines on standard output."""
@@ -68,8 +72,14 @@ def run(
         keep_bytes=keep * 2**20,
         deferred=deferred,
     )
+    guard = None
+    if shield is not None:
+        from custodes.team.shield import Shield, read_rules
+        from custodes.team.shield.ballot import BallotShield
+
+        guard = BallotShield(Shield(read_rules(shield)))
     with _one_line():
-        run_process(settings)
+        run_process(settings, guard)
 
 
 def local(
