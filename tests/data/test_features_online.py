@@ -80,7 +80,16 @@ def test_unknown_and_strange_values() -> None:
 def test_long_families_and_circles() -> None:
     """Deeper than what is followed, a process that names itself, two that name each other, a parent named late."""
     chain = [(f"p{i}", f"p{i - 1}" if i else "") for i in range(40)]
-    pairs = [*chain, ("p39", "p2"), ("a", "a"), ("a", "b"), ("b", "a"), ("late", ""), ("late", "p7"), ("p7", "late")] * 2
+    pairs = [
+        *chain,
+        ("p39", "p2"),
+        ("a", "a"),
+        ("a", "b"),
+        ("b", "a"),
+        ("late", ""),
+        ("late", "p7"),
+        ("p7", "late"),
+    ] * 2
     data = dataset(
         {
             "entity": [entity for entity, _ in pairs],
@@ -121,7 +130,13 @@ def test_saved_and_restored_goes_on_to_the_last_bit(data: Dataset, at: int) -> N
 
 def test_a_process_that_was_forgotten_comes_back_as_a_new_one() -> None:
     gone: list[tuple[str, str | None]] = []
-    data = dataset({"entity": ["a", "b", "c", "a", "a"], "time": [10**9, 2 * 10**9, 3 * 10**9, 4 * 10**9, 5 * 10**9], "object": list("xyxyx")})
+    data = dataset(
+        {
+            "entity": ["a", "b", "c", "a", "a"],
+            "time": [10**9, 2 * 10**9, 3 * 10**9, 4 * 10**9, 5 * 10**9],
+            "object": list("xyxyx"),
+        }
+    )
     encoder = fit(data, DataConfig(groups=("timing", "counts", "lineage")))
     few = OnlineEncoder(encoder, Limits(entities=2), gone.append)
     forgetful = few.encode(list(rows(data)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,6 +71,6 @@ def make_case(path: Path, *settings: str, seed: int = 11) -> Case:
 
 
 @pytest.fixture(scope="session")
-def case(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
+def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
     """Response task, overlapping views, LSTM."""
-    yield make_case(tmp_path_factory.mktemp("serve") / "run")
+    return make_case(tmp_path_factory.mktemp("serve") / "run")

@@ -150,7 +150,8 @@ def test_shipped_rules() -> None:
 
 
 @pytest.mark.parametrize(
-    ("formula", "told"), [("quarantined <= 1", "a hard rule is an always"), ("always (contain until blocked)", "bounded")]
+    ("formula", "told"),
+    [("quarantined <= 1", "a hard rule is an always"), ("always (contain until blocked)", "bounded")],
 )
 def test_hard_rules_that_cannot_be_enforced(formula: str, told: str) -> None:
     with pytest.raises(CustodesError, match=told):
@@ -230,7 +231,9 @@ def calibration(delta: float = 0.1) -> Calibration:
     source = torch.Generator().manual_seed(0)
     alerts = (torch.rand(60, 8, 1, dtype=torch.float64, generator=source) < 0.2).double()
     predictor = LastValue().fit(alerts)
-    return calibrate_direct(parse("always[0,7](alerts <= 1.5)"), ["alerts"], alerts, predictor, observed=[3], delta=delta)
+    return calibrate_direct(
+        parse("always[0,7](alerts <= 1.5)"), ["alerts"], alerts, predictor, observed=[3], delta=delta
+    )
 
 
 def test_a_forecast_below_its_conformal_bound_is_avoided() -> None:

@@ -103,7 +103,9 @@ def by_hand(ballots: list[Ballot]) -> list[bytes]:
 
 
 @given(
-    st.lists(st.lists(st.lists(st.integers(0, 3), min_size=4, max_size=4), min_size=1, max_size=5), min_size=1, max_size=8),
+    st.lists(
+        st.lists(st.lists(st.integers(0, 3), min_size=4, max_size=4), min_size=1, max_size=5), min_size=1, max_size=8
+    ),
     st.booleans(),
 )
 @settings(deadline=None, max_examples=10)

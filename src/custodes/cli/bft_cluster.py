@@ -34,6 +34,9 @@ def run(
     window: Annotated[int, typer.Option("--window", help="Batches in flight, at most.", min=1, max=64)] = 8,
     batches: Annotated[int, typer.Option("--batches", help="Batches per block, at most.", min=1, max=64)] = 8,
     timeout: Annotated[float, typer.Option("--timeout", metavar="S", help="How long a view may last.", min=0.01)] = 1.0,
+    column_delay: Annotated[
+        float, typer.Option("--column-delay", metavar="S", help="How long a leader waits for the last votes.", min=0.0)
+    ] = 0.01,
     metrics: Annotated[
         int, typer.Option("--metrics", metavar="PORT", help="Serve Prometheus metrics on 127.0.0.1.", min=0, max=65535)
     ] = 0,
@@ -66,6 +69,7 @@ def run(
         window=window,
         batches=batches,
         timeout=timeout,
+        column_delay=column_delay,
         metrics_port=metrics,
         output=output,
         capture=capture,

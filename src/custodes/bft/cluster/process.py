@@ -66,6 +66,9 @@ class ProcessSettings:
     """Port for Prometheus on 127.0.0.1; 0 for none."""
     output: Literal["decisions", "digests", "summary"] = "decisions"
     """What is told of decisions: all of them, a digest per batch, or times and latencies at the end."""
+    column_delay: float = 0.01
+    """How long a leader waits for the votes of the last f agents, seconds; longer costs latency while one is silent,
+    shorter decides without votes that were on their way."""
     keep_bytes: int = KEEP_BYTES
     """See `NodeSettings`."""
     deferred: bool = False
@@ -216,7 +219,11 @@ class _Agent:
                 replica=ReplicaConfig(
                     index=settings.index, timeout=settings.timeout, deferred=settings.durable and settings.deferred
                 ),
-                duty=DutyConfig(batches=settings.batches, inclusion_delay=INCLUSION_SHARE * settings.timeout),
+                duty=DutyConfig(
+                    batches=settings.batches,
+                    inclusion_delay=INCLUSION_SHARE * settings.timeout,
+                    column_delay=settings.column_delay,
+                ),
             ),
             signer,
             credentials.pins,
