@@ -48,7 +48,7 @@ def in_pieces(online: OnlineEncoder, events: list[dict[str, Any]], sizes: list[i
 
 
 @given(datasets(), st.lists(st.integers(0, 5), max_size=8))
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 def test_streamed_inputs_are_the_batch_s_to_the_last_bit(data: Dataset, sizes: list[int]) -> None:
     encoder = fit(data)
     streamed = in_pieces(OnlineEncoder(encoder), list(rows(data)), sizes)
@@ -103,7 +103,7 @@ def test_long_families_and_circles() -> None:
     np.testing.assert_array_equal(OnlineEncoder(encoder).encode(list(rows(data))), encoder.transform(data))
 
 
-@pytest.mark.parametrize("name", ["synthetic", "carbanak"])
+@pytest.mark.parametrize("name", ["synthetic", pytest.param("carbanak", marks=pytest.mark.slow)])
 def test_on_a_recording(name: str) -> None:
     if name == "carbanak" and not RECORDING.exists():
         pytest.skip("carbanak-h3.parquet is not here")
@@ -169,7 +169,8 @@ def test_what_is_no_state_is_refused() -> None:
     state = online.state()
     with pytest.raises(CustodesError, match="no state of this encoder"):
         OnlineEncoder(online.encoder, Limits(entities=2)).restore(state)
-    for change in ({"version": 0}, {"drops": []}, {"streams": [["one"]]}):
+    changes: tuple[dict[str, Any], ...] = ({"version": 0}, {"drops": []}, {"streams": [["one"]]})
+    for change in changes:
         with pytest.raises(CustodesError, match="no state of this encoder"):
             OnlineEncoder(online.encoder).restore({**state, **change})
 

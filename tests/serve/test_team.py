@@ -1,4 +1,4 @@
-"""A team at work decides what the same team decides on the whole recording; batches, restarts and evictions included."""
+"""A team at work decides what the same team decides on the whole recording, also in batches and after restarts."""
 
 from __future__ import annotations
 

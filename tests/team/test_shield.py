@@ -276,7 +276,7 @@ def test_a_forecast_that_replicas_could_disagree_on_is_refused() -> None:
 def test_settings_out_of_range_are_refused() -> None:
     for wrong in ({"quarantine_s": 0.0}, {"entities": 0}):
         with pytest.raises(ValueError, match="quarantine_s"):
-            ShieldConfig(**wrong)  # type: ignore[arg-type]
+            ShieldConfig(**wrong)
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:

@@ -54,7 +54,9 @@ class Guarded(Pump):
     def _duty(self, index: int) -> InclusionDuty:
         guard = self.guards.get(index, ballot_shield())
         duty = DutyConfig(column_delay=0.05, inclusion_delay=0.2, batches=3)
-        return InclusionDuty(duty, Verifier(self.team, self.crypto), guard=guard and GuardChain(guard, 1))
+        return InclusionDuty(
+            duty, Verifier(self.team, self.crypto), guard=None if guard is None else GuardChain(guard, 1)
+        )
 
     def vote(self, index: int, batch: int, severities: list[int], scores: list[float] | None = None) -> None:
         count = len(severities)
