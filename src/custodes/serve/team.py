@@ -132,10 +132,7 @@ class Team:
         """
         folder = open_run(Path(run))
         encoder = read_encoder(folder.path, folder.encoder)
-        file = folder.checkpoints / f"{which}.safetensors"
-        if which == "best" and not file.exists():
-            file = folder.checkpoints / checkpoint.LAST
-        policy = _policy(folder, len(encoder.columns), file)
+        policy = policy_of(folder, encoder, which)
         rules = None if specs is None else read_rules(specs)
         team = cls(folder, policy, encoder, limits=limits, rules=rules, answer_s=answer_s)
         if state is not None:
@@ -384,13 +381,18 @@ def _contained(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     return contained
 
 
-def _policy(run: RunFolder, inputs: int, file: Path) -> Policy:
-    """The networks of a checkpoint."""
-    saved = checkpoint.load_file(file)
-    policy = Policy(
-        run.config.rl, agents=run.config.team.agents, inputs=inputs, central_inputs=inputs, actions=len(ACTIONS)
-    )
-    load_policy(policy, dict(saved.tensors))
+def policy_of(run: RunFolder, encoder: Encoder, which: str = "best") -> Policy:
+    """The networks of a run's checkpoint: `best` (the last one where there is none) or `last`.
+
+    Raises:
+        CustodesError: The checkpoint is missing or damaged, or of other settings.
+    """
+    file = run.checkpoints / f"{which}.safetensors"
+    if which == "best" and not file.exists():
+        file = run.checkpoints / checkpoint.LAST
+    config, inputs = run.config, len(encoder.columns)
+    policy = Policy(config.rl, agents=config.team.agents, inputs=inputs, central_inputs=inputs, actions=len(ACTIONS))
+    load_policy(policy, dict(checkpoint.load_file(file).tensors))
     return policy
 
 
