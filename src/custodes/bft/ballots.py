@@ -3,7 +3,8 @@
 Layout of a payload, little-endian: number of batches u8 (at least 1; an empty block has an empty payload), then for
 each batch: batch u64 | K u32 | mask of agents with votes u64 | mask of those with scores u64 | entities u64[K] | times
 i64[K] | per voting agent, ascending: model digest, signature, severities u8[K], scores u16[K] if it gave any |
-decisions u8[K]. One value has one form, as in `encoding`. The digest of the items is not stored but computed, so a
+decisions u8[K]. Where a safeguard judged the decisions (`safeguard`), the highest bit of K is set and its digest and
+actions u8[K] follow. One value has one form, as in `encoding`. The digest of the items is not stored but computed, so a
 column that was signed for other items cannot stand in the payload.
 """
 
@@ -30,6 +31,7 @@ MAX_BATCHES: Final = 64
 _COUNT: Final = struct.Struct("<B")
 _HEAD: Final = struct.Struct("<QIQQ")
 _DOMAIN: Final = b"\x0ecustodes/items"
+_GUARDED: Final = 1 << 31
 
 
 @final
@@ -59,6 +61,15 @@ class Ballot:
     """The votes of each agent (n); None for one whose votes did not arrive: they count as Allow."""
     decisions: bytes
     """Severity (0 to 3) per item, as `recompute` gives it."""
+    guard: bytes = b""
+    """Digest of the safeguard that judged the decisions (32 bytes); empty where none does."""
+    actions: bytes = b""
+    """Severity (0 to 3) per item that the safeguard lets through; empty where there is none."""
+
+    @property
+    def taken(self) -> bytes:
+        """What is to be done, severity per item."""
+        return self.actions if self.guard else self.decisions
 
 
 def make_items(entities: NDArray[np.uint64], times: NDArray[np.int64]) -> Items:
@@ -132,7 +143,8 @@ def needed(team: Team) -> int:
 def ballot_fault(verifier: Verifier, ballot: Ballot) -> str | None:
     """Whether a ballot holds: enough columns, each signed by its agent for these items, and the decisions follow.
 
-    Not looked at: whether the batch is the next one, and whether its items are those that this replica saw.
+    Not looked at: whether the batch is the next one, whether its items are those that this replica saw, and whether its
+    actions are those of the safeguard, which depend on all ballots before.
     """
     team, count = verifier.team, len(ballot.items)
     if len(ballot.columns) != team.n:
@@ -150,12 +162,14 @@ def ballot_fault(verifier: Verifier, ballot: Ballot) -> str | None:
             return "not one vote per item"
     if ballot.decisions != recompute(ballot.columns, count, team):
         return "decisions do not follow from the votes"
+    if len(ballot.guard) not in (0, HASH) or len(ballot.actions) != (count if ballot.guard else 0):
+        return "not one action per item"
     return next(filter(None, map(verifier.column_fault, given)), None)
 
 
 def largest_ballot(count: int, n: int) -> int:
-    """Bytes of a payload with one ballot on `count` items, to which all n agents give votes and scores."""
-    return _COUNT.size + _HEAD.size + 17 * count + n * (HASH + SIGNATURE + 3 * count)
+    """Bytes of a payload with one judged ballot on `count` items, to which all n agents give votes and scores."""
+    return _COUNT.size + _HEAD.size + HASH + 18 * count + n * (HASH + SIGNATURE + 3 * count)
 
 
 def encode_payload(ballots: tuple[Ballot, ...]) -> bytes:
@@ -210,7 +224,8 @@ def _write_ballot(ballot: Ballot, parts: list[bytes]) -> None:
     _sized(items.times, 8 * count)
     voting = sum(1 << agent for agent, column in enumerate(ballot.columns) if column is not None)
     scoring = sum(1 << agent for agent, column in enumerate(ballot.columns) if column is not None and column.scores)
-    parts += (_HEAD.pack(ballot.batch, count, voting, scoring), items.entities, items.times)
+    head = count | (_GUARDED if ballot.guard else 0)
+    parts += (_HEAD.pack(ballot.batch, head, voting, scoring), items.entities, items.times)
     for column in ballot.columns:
         if column is not None:
             parts += (_sized(column.model, HASH), _sized(column.signature, SIGNATURE))
@@ -218,10 +233,13 @@ def _write_ballot(ballot: Ballot, parts: list[bytes]) -> None:
             if column.scores:
                 parts.append(_sized(column.scores, 2 * count))
     parts.append(_levels(_sized(ballot.decisions, count)))
+    if ballot.guard:
+        parts += (_sized(ballot.guard, HASH), _levels(_sized(ballot.actions, count)))
 
 
 def _read_ballot(reader: Reader, n: int) -> Ballot:
-    batch, count, voting, scoring = reader.fields(_HEAD)
+    batch, head, voting, scoring = reader.fields(_HEAD)
+    guarded, count = bool(head & _GUARDED), head & ~_GUARDED
     if not 1 <= count <= MAX_ITEMS:
         raise DecodeError("number of items is out of range")
     if batch > MAX_VIEW:
@@ -249,7 +267,9 @@ def _read_ballot(reader: Reader, n: int) -> Ballot:
                 signature=signature,
             )
         )
-    return Ballot(batch=batch, items=items, columns=tuple(columns), decisions=_levels(reader.take(count)))
+    decisions = _levels(reader.take(count))
+    guard, actions = (reader.take(HASH), _levels(reader.take(count))) if guarded else (b"", b"")
+    return Ballot(batch=batch, items=items, columns=tuple(columns), decisions=decisions, guard=guard, actions=actions)
 
 
 def _sized(value: bytes, size: int) -> bytes:

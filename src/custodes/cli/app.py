@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import custodes
-from custodes.cli import bft, data, doctor, evaluate, report, stl, train
+from custodes.cli import bft, data, doctor, evaluate, report, score, stl, train
 
 app = typer.Typer(
     name="custodes",
@@ -38,6 +38,7 @@ def _root(
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("doctor")(doctor.doctor)
+app.command("score")(score.score)
 app.command("report")(report.report)
 app.add_typer(data.app, name="data")
 app.add_typer(stl.app, name="stl")

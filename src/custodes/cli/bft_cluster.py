@@ -34,6 +34,9 @@ def run(
     window: Annotated[int, typer.Option("--window", help="Batches in flight, at most.", min=1, max=64)] = 8,
     batches: Annotated[int, typer.Option("--batches", help="Batches per block, at most.", min=1, max=64)] = 8,
     timeout: Annotated[float, typer.Option("--timeout", metavar="S", help="How long a view may last.", min=0.01)] = 1.0,
+    column_delay: Annotated[
+        float, typer.Option("--column-delay", metavar="S", help="How long a leader waits for the last votes.", min=0.0)
+    ] = 0.01,
     metrics: Annotated[
         int, typer.Option("--metrics", metavar="PORT", help="Serve Prometheus metrics on 127.0.0.1.", min=0, max=65535)
     ] = 0,
@@ -46,6 +49,10 @@ def run(
     keep: Annotated[
         int, typer.Option("--keep", metavar="MIB", help="Applied blocks that are kept, MiB.", min=128)
     ] = 1024,
+    shield: Annotated[
+        str | None,
+        typer.Option("--shield", metavar="SPECS", help="Hard rules that overrule votes, the same at all replicas."),
+    ] = None,
     deferred: Annotated[bool, typer.Option("--deferred/--no-deferred", hidden=True)] = False,
 ) -> None:
     """Run one replica: votes as JSON lines on standard input, decisions as JSON lines on standard output."""
@@ -62,14 +69,21 @@ def run(
         window=window,
         batches=batches,
         timeout=timeout,
+        column_delay=column_delay,
         metrics_port=metrics,
         output=output,
         capture=capture,
         keep_bytes=keep * 2**20,
         deferred=deferred,
     )
+    guard = None
+    if shield is not None:
+        from custodes.team.shield import Shield, read_rules
+        from custodes.team.shield.ballot import BallotShield
+
+        guard = BallotShield(Shield(read_rules(shield)))
     with _one_line():
-        run_process(settings)
+        run_process(settings, guard)
 
 
 def local(

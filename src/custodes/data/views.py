@@ -157,19 +157,34 @@ def view_masks(
     Raises:
         CustodesError: A view names an unknown group or channel, or sees none of the encoder's inputs.
     """
+    column_mask = view_columns(views, encoder)
+    row_mask = np.ones((len(views), len(dataset)), dtype=np.bool_)
+    for agent, view in enumerate(views):
+        if view.channels:
+            row_mask[agent] = dataset.events["channel"].is_in(list(view.channels)).to_numpy()
+    return column_mask, row_mask
+
+
+def view_columns(views: tuple[View, ...], encoder: Encoder) -> NDArray[np.bool_]:
+    """Inputs that each agent sees, bool [A, D].
+
+    Args:
+        views: Views of the A agents.
+        encoder: Encoder with D inputs.
+
+    Raises:
+        CustodesError: A view names an unknown group or channel, or sees none of the encoder's inputs.
+    """
     groups = np.array([column.group for column in encoder.columns], dtype=np.str_)
     column_mask = np.ones((len(views), len(groups)), dtype=np.bool_)
-    row_mask = np.ones((len(views), len(dataset)), dtype=np.bool_)
     for agent, view in enumerate(views):
         _check_words(view)
         if view.groups:
             column_mask[agent] = np.isin(groups, view.groups)
-        if view.channels:
-            row_mask[agent] = dataset.events["channel"].is_in(list(view.channels)).to_numpy()
         if not column_mask[agent].any():
             raise CustodesError(
                 f"the run's inputs have none of its groups {', '.join(view.groups)}",
                 where=f"view {view.name}",
                 fix="add one of them to data.groups",
             )
-    return column_mask, row_mask
+    return column_mask

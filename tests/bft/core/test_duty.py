@@ -380,6 +380,7 @@ def test_a_batch_that_no_block_of_the_team_can_hold_is_turned_down() -> None:
         assert (pump.duty(0).turned_down is None) == fits
         column = replace(pump.column(0, 0, 1, items), scores=bytes(2 * count))
         ballot = make_ballot(pump.team, 0, items, tuple(replace(column, agent=agent) for agent in range(40)))
+        ballot = replace(ballot, guard=bytes(32), actions=ballot.decisions)
         if fits:
             assert len(encode_payload((ballot,))) == largest_ballot(count, 40)
         else:

@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, final
+from typing import Any, Final, final
 
 from custodes.bft.ballots import Ballot
 from custodes.bft.certificates import make_certificate
@@ -39,6 +39,8 @@ class Decided:
     """Height, view and id."""
     ballots: tuple[Ballot, ...]
     """What it decides; empty for an empty block."""
+    notes: tuple[dict[str, Any], ...] = ()
+    """A JSON object for every decision that the safeguard overruled: `batch`, `item` and what the safeguard says."""
 
 
 @final
@@ -125,8 +127,8 @@ class Delivery:
         certificate = make_certificate(self._team, (block, *action.descendants), action.qc)
         self._journal.append(Entry(root=root, block=block, certificate=certificate), self._applied.dump)
         ballots = self._read(block)
-        self._applied.apply(ballots)
-        self._tell(Decided(root=root, ballots=ballots))
+        notes = self._applied.apply(ballots)
+        self._tell(Decided(root=root, ballots=ballots, notes=notes))
         if not self._durable:
             self._safety.committed(root.height, root.block)
             return

@@ -45,6 +45,7 @@ from custodes.bft.encoding import decode, encode
 from custodes.bft.errors import BftError, DecodeError
 from custodes.bft.evidence import MAGIC, Proof, decode_proof, encode_proof
 from custodes.bft.messages import Block, Message
+from custodes.bft.safeguard import GuardChain, Safeguard
 from custodes.bft.safety import SafetyRules
 from custodes.bft.safety.filelog import FileLog
 from custodes.bft.safety.files import write_aside
@@ -94,6 +95,7 @@ class Node:
         on_decided: Called for every committed block, in order; a quorum's logs hold it durably by then.
         on_failure: Called once when it cannot go on; it signs and sends nothing from then on.
         capture: Called with every frame that arrives, sender first; for tests that check all traffic.
+        guard: What may overrule the vote rule, the same at all replicas; None for nothing.
 
     Raises:
         BftError: Its files cannot be used.
@@ -108,8 +110,10 @@ class Node:
         on_decided: Callable[[Decided], None],
         on_failure: Callable[[Exception], None],
         capture: Callable[[int, bytes], None] | None = None,
+        guard: Safeguard | None = None,
     ) -> None:
         team, index, state = settings.team, settings.index, settings.state
+        self._guard = guard
         self.metrics = Metrics()
         self._settings, self._capture, self._team = settings, capture, team
         self._on_decided, self._on_failure = on_decided, on_failure
@@ -215,7 +219,8 @@ class Node:
         own = crypto.own(index, signer)
         self._safety = SafetyRules(team=team, index=index, signer=own, log=self._log, verifier=verifier)
         following = self._applied.next_batch
-        self._duty = InclusionDuty(settings.duty, verifier, next_batch=following, lookup=self._lookup)
+        chain = None if self._guard is None else GuardChain(self._guard, team.f, self._applied.guarded)
+        self._duty = InclusionDuty(settings.duty, verifier, next_batch=following, lookup=self._lookup, guard=chain)
         self._replica = Replica(
             config=settings.replica,
             team=team,
@@ -228,7 +233,7 @@ class Node:
     def _recall(self) -> Applied:
         """Apply again what was applied before."""
         state, entries = self._journal.recall()
-        applied = Applied(self._settings.lives)
+        applied = Applied(self._settings.lives, self._guard, self._team.f)
         if state:
             applied.load(state, str(self._settings.state / "journal"))
         for entry in entries:

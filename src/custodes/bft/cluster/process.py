@@ -26,6 +26,7 @@ from custodes.bft.core.config import ReplicaConfig
 from custodes.bft.core.duty import BatchVotes, DutyConfig
 from custodes.bft.errors import BftError
 from custodes.bft.keys import key_name, load_signer
+from custodes.bft.safeguard import Safeguard
 
 INCLUSION_SHARE: Final = 4 / 7
 """Of the time of a view: a view lasts at least seven message delays, a held column must be included after four."""
@@ -65,6 +66,9 @@ class ProcessSettings:
     """Port for Prometheus on 127.0.0.1; 0 for none."""
     output: Literal["decisions", "digests", "summary"] = "decisions"
     """What is told of decisions: all of them, a digest per batch, or times and latencies at the end."""
+    column_delay: float = 0.01
+    """How long a leader waits for the votes of the last f agents, seconds; longer costs latency while one is silent,
+    shorter decides without votes that were on their way."""
     keep_bytes: int = KEEP_BYTES
     """See `NodeSettings`."""
     deferred: bool = False
@@ -73,8 +77,12 @@ class ProcessSettings:
     """File for every frame that arrives, to check all traffic; None for none."""
 
 
-def run_process(settings: ProcessSettings) -> None:
+def run_process(settings: ProcessSettings, guard: Safeguard | None = None) -> None:
     """Run one replica until it is told to stop; prints JSON lines.
+
+    Args:
+        settings: The replica.
+        guard: What may overrule the vote rule, the same at all replicas; None for nothing.
 
     Raises:
         BftError: Files that cannot be used; an address that is taken; a line of input that holds no votes.
@@ -82,7 +90,7 @@ def run_process(settings: ProcessSettings) -> None:
     _fill_standard_handles()
     # A thread that has waited for the disk gets on after at most this long.
     sys.setswitchinterval(0.0005)
-    _run(_serve(settings))
+    _run(_serve(settings, guard))
 
 
 def _fill_standard_handles() -> None:
@@ -102,12 +110,12 @@ def _run(main: Coroutine[Any, Any, None]) -> None:
         uvloop.run(main)
 
 
-async def _serve(settings: ProcessSettings) -> None:
+async def _serve(settings: ProcessSettings, guard: Safeguard | None) -> None:
     ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, _end, ended, None)
     with contextlib.ExitStack() as files:
-        agent = _Agent(settings, files, lambda error: _end(ended, error))
+        agent = _Agent(settings, files, lambda error: _end(ended, error), guard)
         try:
             await agent.node.start()
             _say({"ready": agent.node.next_batch, "replica": settings.index})
@@ -137,12 +145,17 @@ class _Agent:
         settings: The command line.
         files: Closes what is opened here.
         failed: Called when the replica cannot go on.
+        guard: What may overrule the vote rule.
     """
 
     def __init__(
-        self, settings: ProcessSettings, files: contextlib.ExitStack, failed: Callable[[Exception], None]
+        self,
+        settings: ProcessSettings,
+        files: contextlib.ExitStack,
+        failed: Callable[[Exception], None],
+        guard: Safeguard | None = None,
     ) -> None:
-        self._settings = settings
+        self._settings, self._guard = settings, guard
         self._handed_in: dict[int, float] = {}
         self._room = asyncio.Event()
         self.measured: list[tuple[float, int, float]] = []
@@ -206,13 +219,18 @@ class _Agent:
                 replica=ReplicaConfig(
                     index=settings.index, timeout=settings.timeout, deferred=settings.durable and settings.deferred
                 ),
-                duty=DutyConfig(batches=settings.batches, inclusion_delay=INCLUSION_SHARE * settings.timeout),
+                duty=DutyConfig(
+                    batches=settings.batches,
+                    inclusion_delay=INCLUSION_SHARE * settings.timeout,
+                    column_delay=settings.column_delay,
+                ),
             ),
             signer,
             credentials.pins,
             on_decided=self._decided,
             on_failure=failed,
             capture=_capture(files.enter_context(settings.capture.open("ab"))) if settings.capture else None,
+            guard=self._guard,
         )
 
     def _hand_in(self) -> None:
@@ -243,9 +261,12 @@ class _Agent:
                 continue
             row: dict[str, Any] = {"batch": ballot.batch, "height": told.root.height, "view": told.root.view}
             if self._settings.output == "digests":
-                row["digest"] = hashlib.sha256(ballot.decisions).hexdigest()[:16]
+                row["digest"] = hashlib.sha256(ballot.taken).hexdigest()[:16]
             else:
                 row["decisions"] = list(ballot.decisions)
+                if ballot.guard:
+                    row["actions"] = list(ballot.taken)
+                    row["overruled"] = [note for note in told.notes if note["batch"] == ballot.batch]
             _say(row)
         self._room.set()
         self._hand_in()

@@ -32,7 +32,7 @@ Censoring a batch as a whole gains a leader one view: the next honest one propos
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, final
 
 from custodes.bft.ballots import (
@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from custodes.bft.core.events import Root
     from custodes.bft.core.watch import Watch
     from custodes.bft.messages import Block, Column
+    from custodes.bft.safeguard import GuardChain
     from custodes.bft.verify import Verifier
 
 
@@ -113,6 +114,7 @@ class InclusionDuty(Application):
         verifier: Checks columns; knows the team.
         next_batch: First batch that was not decided when the application was at `Start.applied`.
         lookup: See `Application.lookup`; where committed blocks are stored, if they are.
+        guard: What may overrule the vote rule, at the state after the blocks up to `Start.applied`; None for nothing.
     """
 
     def __init__(
@@ -122,12 +124,14 @@ class InclusionDuty(Application):
         *,
         next_batch: int = 0,
         lookup: Callable[[bytes], Block | None] | None = None,
+        guard: GuardChain | None = None,
     ) -> None:
         self._config = config
         self._verifier = verifier
         self._team = verifier.team
         self._next = next_batch
         self._lookup = lookup
+        self._guard = guard
         self._items: dict[int, tuple[Items, bytes]] = {}
         self._book = ColumnBook(config.window, verifier.team.n)
         self._payloads = PayloadReader(verifier.team.n, self._book)
@@ -211,7 +215,7 @@ class InclusionDuty(Application):
             if wait > 0.0:
                 return Offer(payload=b"", wait=wait)
             ballots.append(make_ballot(self._team, batch, self._items[batch][0], columns))
-        payload, fitting = _fit(ballots)
+        payload, fitting = _fit(self._judged(chain, tuple(ballots)))
         if payload:
             self._payloads.note(payload, fitting)
         return Offer(payload=payload)
@@ -232,6 +236,9 @@ class InclusionDuty(Application):
                 return fault
             if self._left_out(ballot, now, self._config.inclusion_delay):
                 return "block leaves out a column that was held for long"
+        # Last, as it is the dearest, and as the safeguard judges nothing but ballots that hold.
+        if tuple(ballots) != self._judged(chain, tuple(ballots)):
+            return "actions are not those of the safeguard"
         return None
 
     def refused(self, block: Block, now: float) -> list[Action]:
@@ -248,6 +255,8 @@ class InclusionDuty(Application):
         """Notes which batches are decided."""
         if not block.payload:
             return
+        if self._guard is not None:
+            self._guard.commit(self.ballots(block))
         # A valid payload begins with the number of its batches.
         self._next += block.payload[0]
         self._book.drop(self._next)
@@ -281,6 +290,12 @@ class InclusionDuty(Application):
         return self._desk.column(
             batch=votes.batch, items_digest=digest, severities=votes.severities, scores=votes.scores, model=votes.model
         )
+
+    def _judged(self, chain: Sequence[Block], ballots: tuple[Ballot, ...]) -> tuple[Ballot, ...]:
+        """Ballots with the actions that stand after the safeguard; without one there are none."""
+        if self._guard is None:
+            return tuple([replace(each, guard=b"", actions=b"") if each.guard else each for each in ballots])
+        return self._guard.judged([self.ballots(block) for block in chain], ballots)
 
     def _after(self, chain: Sequence[Block]) -> int:
         return self._next + sum(block.payload[0] for block in chain if block.payload)
@@ -325,11 +340,11 @@ def _misfit(work: BatchVotes, n: int) -> str | None:
     return None
 
 
-def _fit(ballots: list[Ballot]) -> tuple[bytes, tuple[Ballot, ...]]:
+def _fit(ballots: tuple[Ballot, ...]) -> tuple[bytes, tuple[Ballot, ...]]:
     """The payload of as many ballots as fit into one, and these."""
     while ballots:
         try:
-            return encode_payload(tuple(ballots)), tuple(ballots)
+            return encode_payload(ballots), ballots
         except DecodeError:
             ballots = ballots[:-1]
     return b"", ()

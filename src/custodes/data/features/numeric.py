@@ -103,7 +103,7 @@ def _learn(table: Table) -> Vocabulary:
         values = pl.Series("value", table.number(column))
         distinct = values.unique()
         if len(distinct) == 2:
-            learned[_flag(column)] = (max(distinct),)
+            learned[flag_key(column)] = (max(distinct),)
             continue
         top = frequent(values, FREQUENT + 1, LEAST_SHARE)
         learned[column] = tuple(value for value in top if value != 0)[:FREQUENT]
@@ -111,7 +111,7 @@ def _learn(table: Table) -> Vocabulary:
     return {**learned, _BUSY: busy}
 
 
-def _flag(column: str) -> str:
+def flag_key(column: str) -> str:
     """Key of the vocabulary for the larger of a column's two values."""
     return f":flag:{column}"
 
@@ -119,7 +119,7 @@ def _flag(column: str) -> str:
 def _numeric(table: Table, vocabulary: Vocabulary) -> Iterator[Block]:
     for column in table.columns:
         past = _History(table=table, column=column)
-        if flag := vocabulary.get(_flag(column)):
+        if flag := vocabulary.get(flag_key(column)):
             yield Number(name=f"{column}.high", values=partial(past.at_least, float(flag[0])))
             continue
         yield Number(name=f"{column}.log", values=past.log_value, scaling="standard")

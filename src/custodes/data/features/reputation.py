@@ -25,7 +25,7 @@ LEAST = 0.2
 """Share below which an object's reputation counts as 0: nearly everybody touches it."""
 MOST_PAIRS = 100_000
 """Pairs of a process and an object that are kept, at most."""
-_PRIOR = 0.5
+PRIOR = 0.5
 """Processes that are added to those that touched an object, so that one alone is no certainty."""
 _BETWEEN = "\x1f"
 _KEY = "key"
@@ -92,7 +92,7 @@ class _Reputation:
         # What the process itself told training is taken back.
         own = _look_up(pairs, self.vocabulary["pair"], (1.0,) * len(self.vocabulary["pair"]))
         own_bad = _look_up(pairs, self.vocabulary["pair"], self.vocabulary["pair:malicious"])
-        return (malicious - own_bad) / (processes - own + _PRIOR)
+        return (malicious - own_bad) / (processes - own + PRIOR)
 
     @cached_property
     def worst(self) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from custodes.data.features.segments import BoolArray, IntArray, Runs, codes, pair
 
-_BOUND = 1e300  # keeps differences of two values finite
+BOUND = 1e300  # keeps differences of two values finite
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,9 +31,9 @@ class Table:
     def number(self, name: str) -> NDArray[np.float64]:
         """A numeric column, float64 [N]; null and what is not finite read as 0."""
         values = self.events[name].cast(pl.Float64).fill_null(0.0).to_numpy()
-        if not values.size or np.abs(values).max() <= _BOUND:
+        if not values.size or np.abs(values).max() <= BOUND:
             return values
-        return np.clip(np.where(np.isfinite(values), values, 0.0), -_BOUND, _BOUND)
+        return np.clip(np.where(np.isfinite(values), values, 0.0), -BOUND, BOUND)
 
     def constant(self, name: str) -> bool:
         """Whether a column holds one value in all rows."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, insort
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, NoReturn, final
+from typing import Any, NamedTuple, NoReturn, TypeAlias, final
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from custodes.stl.streaming.pointwise import calculate
 from custodes.stl.streaming.source import Writer
 from custodes.stl.streaming.source_anchor import write_anchor
 from custodes.stl.streaming.verdict import Ending
+
+Snapshot: TypeAlias = tuple[int, list[int], list[list[Any]], list[list[float]]]
+"""A monitor's memory: numbers and lists of numbers, which JSON holds. Nobody changes one after it was made."""
 
 
 class Point(NamedTuple):
@@ -115,6 +118,18 @@ class SingleMonitor:
         """See `Monitor.finish`."""
         return self._synced().finish(end)
 
+    def snapshot(self) -> Snapshot:
+        """The memory as it is now, to `resume` from: a hundredth of the price of `state`, and only for this process."""
+        age, positions, memory, last = self._save()
+        return age, list(positions), [[_copied(lane) for lane in lanes] for lanes in memory], list(map(list, last))
+
+    def resume(self, snapshot: Snapshot) -> None:
+        """Go on from a snapshot of this monitor, or of another one of the same formula and NaN policy.
+
+        One monitor can so watch many streams in turn, or try a sample and take it back.
+        """
+        self._load(*snapshot)
+
     def reset(self) -> None:
         """Start anew."""
         self.restore(Monitor(self.formula, streams=1, nan=self.nan).state())
@@ -147,6 +162,10 @@ class SingleMonitor:
         state |= {"age": np.array([age]), "positions": positions, "memory": arrays, "last": rows}
         self._fleet.restore(state)
         return self._fleet
+
+
+def _copied(lane: float | list[float]) -> float | list[float]:
+    return list(lane) if isinstance(lane, list) else lane
 
 
 def _source(plan: Plan, lanes: int) -> tuple[str, dict[str, Any]]:
