@@ -51,6 +51,8 @@ class Step:
     weight: Tensor | None = None
     """float32 [B]: importance of the lane that was acted in, how often it is recorded over how often it is drawn; None
     where lanes are drawn as they were recorded (all weigh 1)."""
+    learns: Tensor | None = None
+    """bool [B, A]: whose action was its own, and teaches it; None where all were. A liar's vote was replaced."""
 
 
 class VectorEnv(Protocol):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from custodes.rl.acting import masked
 from custodes.rl.config import LearnerConfig
-from custodes.rl.losses import Losses, compiled_losses, ppo_losses
+from custodes.rl.losses import Losses, compiled_losses, mean_of, ppo_losses
 from custodes.rl.networks import Network
 from custodes.rl.normalise import rescale_heads
 from custodes.rl.returns import Targets
@@ -70,6 +70,8 @@ class _Batch:
     """[n, A], normalised where configured."""
     target: Tensor
     """[n, A], normalised."""
+    learns: Tensor | None
+    """Bool [n, A]: what counts in the losses; None for all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +100,7 @@ def update(
     The value statistics take in the new targets first, with the heads rescaled so that no prediction changes.
     """
     if config.normalise_value:
-        norm = state.norm.updated(targets.returns, config.value_norm_decay)
+        norm = state.norm.updated(targets.returns, config.value_norm_decay, rollout.learns)
         rescale_heads(state.policy, state.norm, norm)
         state.norm = norm
     batch = _flatten(state, rollout, targets, config)
@@ -107,7 +109,8 @@ def update(
     for group in state.optimiser.param_groups:
         group["lr"] = learning_rate
     sums = _Sums()
-    report = UpdateReport(value_loss=float((batch.old_value - batch.target).square().mean()))
+    error = (batch.old_value - batch.target).square()
+    report = UpdateReport(value_loss=float(error.mean() if batch.learns is None else mean_of(error, batch.learns)))
     T, B = rollout.begins.shape
     units = len(chunk_starts(T, config.chunk)) * B
     for _ in range(config.epochs):
@@ -187,8 +190,13 @@ def _in_reduced_precision(state: LearnerState, rollout: Rollout, batch: _Batch, 
 
 def _flatten(state: LearnerState, rollout: Rollout, targets: Targets, config: LearnerConfig) -> _Batch:
     advantage = targets.advantages.flatten(0, 1)
-    if config.normalise_advantage:
+    learns = None if rollout.learns is None else rollout.learns.flatten(0, 1)
+    if config.normalise_advantage and learns is None:
         advantage = (advantage - advantage.mean(0)) / (advantage.std(0, correction=0) + 1e-8)
+    elif config.normalise_advantage and learns is not None:
+        # Over the whole batch, but for what its agent did not do.
+        advantage = advantage - mean_of(advantage, learns, 0)
+        advantage = advantage / (mean_of(advantage.square(), learns, 0).sqrt() + 1e-8)
     return _Batch(
         observation=rollout.observation.flatten(1, 2),
         central=None if rollout.central is None else rollout.central.flatten(0, 1),
@@ -198,6 +206,7 @@ def _flatten(state: LearnerState, rollout: Rollout, targets: Targets, config: Le
         old_value=state.norm.normalise(rollout.value.flatten(0, 1)),
         advantage=advantage,
         target=state.norm.normalise(targets.returns.flatten(0, 1)),
+        learns=learns,
     )
 
 
@@ -222,6 +231,7 @@ def _step(
         batch.target[steps],
         config.clip,
         config.value_clip,
+        None if batch.learns is None else batch.learns[steps],
     )
     loss = losses.policy + config.value_coefficient * losses.value - entropy_coefficient * losses.entropy
     state.optimiser.zero_grad(set_to_none=True)

@@ -54,6 +54,8 @@ class Rollout:
     """int64 [T, B]."""
     team_reward: Tensor
     """Float [T, B]."""
+    learns: Tensor | None = None
+    """Bool [T, B, A]: which actions teach their agent; None where all do (`Step.learns`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +161,7 @@ class _Recorder:
         observations = [p.observation for p in self.positions]
         masks = [o.mask for o in observations if o.mask is not None]
         lanes = [s.lane for s in steps if s.lane is not None]
+        learns = [s.learns for s in steps if s.learns is not None]
         run = begins.long().cumsum(0) * B + torch.arange(B, device=begins.device)
         return Rollout(
             observation=torch.stack([o.agents.transpose(0, 1) for o in observations], dim=1),
@@ -179,6 +182,7 @@ class _Recorder:
             decision=torch.stack([s.decision for s in steps]),
             label=torch.stack([s.label for s in steps]),
             team_reward=torch.stack([s.team_reward for s in steps]),
+            learns=torch.stack(learns) if len(learns) == T else None,
         )
 
     def _next_values(self, value: Tensor, position: Position) -> Tensor:
