@@ -52,8 +52,10 @@ class Step:
     """float32 [B]: importance of the lane that was acted in, how often it is recorded over how often it is drawn; None
     where lanes are drawn as they were recorded (all weigh 1)."""
     worth: Tensor | None = None
-    """float32 [B, actions]: what each action would have earned an agent as its vote, 0 where it was not allowed; None
-    where that is not known, since agents are paid for what they decide together."""
+    """float32 [B, actions]: what each action would have been worth as the decision, 0 where it is not allowed; None
+    where the environment does not know."""
+    learns: Tensor | None = None
+    """bool [B, A]: whose action was its own, and teaches it; None where all were. A liar's vote was replaced."""
 
 
 class VectorEnv(Protocol):

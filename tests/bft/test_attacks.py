@@ -16,7 +16,9 @@ from custodes.bft.votes import ALERT, ALLOW, BLOCK, QUARANTINE, severity_decisio
 TARGETS, WAKE = (3, 5), 4
 
 
-def definition(name: str, votes: list[int], agent: int, liars: list[bool], noise: float, entity: int, step: int) -> int:
+def definition(
+    name: str, votes: list[int], agent: int, liars: list[bool], noise: float, entity: int, step: int, learned: int
+) -> int:
     """What one liar says on one ballot."""
     honest = [vote for vote, lies in zip(votes, liars, strict=True) if not lies]
     against = ALLOW if 2 * sum(vote >= QUARANTINE for vote in honest) > len(honest) else BLOCK
@@ -29,6 +31,7 @@ def definition(name: str, votes: list[int], agent: int, liars: list[bool], noise
         "target": ALLOW if entity in TARGETS else votes[agent],
         "sleeper": votes[agent] if step < WAKE else against,
         "withhold": ALLOW,
+        "traitor": learned,
     }[name]
 
 
@@ -41,6 +44,7 @@ def situation(count: int, n: int, seed: int, each: bool) -> dict[str, Any]:
         "noise": rng.random((count, n)),
         "entity": rng.integers(0, 7, count),
         "step": rng.integers(0, 8, count),
+        "learned": rng.integers(0, 4, (count, n)),
     }
 
 
@@ -58,6 +62,7 @@ def test_equals_the_definition_with_both_libraries(name: str, n: int, seed: int,
                 float(arrays["noise"][i, agent]),
                 int(arrays["entity"][i]),
                 int(arrays["step"][i]),
+                int(arrays["learned"][i, agent]),
             )
             if liars[i, agent]
             else int(arrays["votes"][i, agent])
@@ -120,7 +125,9 @@ def test_only_withholding_keeps_votes_back() -> None:
     assert not withheld("flip", given_situation).any()
 
 
-@pytest.mark.parametrize(("name", "needs"), [("random", "noise"), ("target", "entity"), ("sleeper", "step")])
+@pytest.mark.parametrize(
+    ("name", "needs"), [("random", "noise"), ("target", "entity"), ("sleeper", "step"), ("traitor", "learned")]
+)
 def test_what_an_attack_needs_is_named(name: str, needs: str) -> None:
     arrays = situation(3, 4, 5, False) | {needs: None}
     with pytest.raises(ValueError, match=f"needs Situation.{needs}"):

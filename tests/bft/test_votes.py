@@ -14,7 +14,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from custodes.bft.votes import ACTIONS, ALERT, ALLOW, BLOCK, QUARANTINE, severity_decision, tolerated
+from custodes.bft.votes import (
+    ACTIONS,
+    ALERT,
+    ALLOW,
+    BLOCK,
+    QUARANTINE,
+    decisions_without_each,
+    severity_decision,
+    tolerated,
+)
 
 LEVELS = (ALLOW, ALERT, QUARANTINE, BLOCK)
 
@@ -47,6 +56,17 @@ def every_ballot(n: int) -> NDArray[np.int8]:
 def test_equals_the_definition(ballot: tuple[list[int], int]) -> None:
     votes, f = ballot
     assert severity_decision(np.array(votes), f) == definition(votes, f)
+
+
+@given(ballots())
+def test_a_vote_taken_out_is_a_missing_vote(ballot: tuple[list[int], int]) -> None:
+    votes, f = ballot
+    expected = [
+        definition([ALLOW if one == agent else vote for one, vote in enumerate(votes)], f)
+        for agent in range(len(votes))
+    ]
+    assert decisions_without_each(np.array(votes), f).tolist() == expected
+    assert decisions_without_each(torch.tensor([votes, votes]), f).tolist() == [expected, expected]
 
 
 @pytest.mark.parametrize("n", range(1, 8))

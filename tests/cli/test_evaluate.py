@@ -114,3 +114,43 @@ def test_malformed_lines_are_told_and_kept_in_the_run(tmp_path: Path) -> None:
         in custodes(*TRAIN, "--data", path, "--out", beside.with_name("other")).refusal
     )
     assert len(beside.read_text().splitlines()) == 50
+
+
+def test_the_attack_table(a_run: Path) -> None:
+    done = custodes("evaluate", a_run, "--baselines", "none", "--attack", "collude", "--byzantine", "1")
+    assert (done.code, done.err) == (0, "")
+    assert "Under attack: n = 2, f = 0" in done.out
+    found = read_evaluation(a_run / "evaluation-test.json").bft
+    assert found is not None
+    assert (found.byzantine, found.attack) == (1, "collude")
+    assert {(row.rule, row.attack, row.byzantine) for row in found.table if row.rule == "severity"} == {
+        ("severity", None, 0),
+        ("severity", "collude", 1),
+    }
+
+
+@pytest.mark.parametrize(
+    ("flags", "line"),
+    [
+        (["--attack", "bribe"], "unknown attack bribe"),
+        (["--attack", "traitor"], "custodes train --traitor"),
+        (["--byzantine", "3"], "3 of 2 agents cannot lie"),
+    ],
+)
+def test_attacks_that_cannot_be_played_are_refused_at_once(
+    a_run: Path, unchanged: Callable[[Path], Unchanged], flags: list[str], line: str
+) -> None:
+    check = unchanged(a_run)
+    assert line in custodes("evaluate", a_run, *flags).refusal
+    check()
+
+
+def test_a_traitor_is_trained_by_its_own_flag(a_run: Path) -> None:
+    flags = ["--set", "traitor.decisions=300", "--set", "traitor.hidden=8"]
+    done = custodes("train", "--traitor", a_run, *flags)
+    assert (done.code, done.out) == (0, f"{a_run / 'traitor.safetensors'}\n")
+    played = custodes("evaluate", a_run, "--baselines", "none", "--attack", "traitor", "--json")
+    assert played.code == 0, played.err
+    assert json.loads(played.out)["bft"]["notes"]
+    assert "leave out --preset" in custodes("train", "--traitor", a_run, "--preset", "quick").refusal
+    assert "unknown setting" in custodes("train", "--traitor", a_run, "--set", "rl.gamma=0").refusal

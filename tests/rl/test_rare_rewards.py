@@ -119,7 +119,7 @@ def test_lanes_weigh_as_they_were_recorded() -> None:
         square = (
             sum(float(rollout.weight[s]) * (float(targets.advantages[s][agent]) - mean) ** 2 for s in steps) / total
         )
-        found = _weighted(targets.advantages.flatten(0, 1), rollout.weight.flatten(), normalise=True)
+        found = _weighted(targets.advantages.flatten(0, 1), rollout.weight.flatten(), None, normalise=True)
         for place, s in enumerate(steps):
             weight = float(rollout.weight[s]) * len(steps) / total
             wanted = weight * (float(targets.advantages[s][agent]) - mean) / square**0.5

@@ -39,6 +39,8 @@ class Situation:
     """Entities that target protects."""
     wake: int = 256
     """Ballots that sleeper stays honest for."""
+    learned: Any | None = None
+    """Integers [..., n], 0 to 3: what a policy trained against this team says; needed by traitor."""
 
 
 Attack: TypeAlias = Callable[[Situation], Any]
@@ -96,6 +98,11 @@ def withhold(situation: Situation) -> Any:
     return situation.votes * 0 + ALLOW
 
 
+def traitor(situation: Situation) -> Any:
+    """What a policy says that was trained to harm this very team (`custodes.team.traitor`)."""
+    return situation.votes * 0 + _needed(situation.learned, "learned", "traitor")
+
+
 ATTACKS: Final[dict[str, Attack]] = {
     "random": at_random,
     "always-allow": always_allow,
@@ -105,6 +112,7 @@ ATTACKS: Final[dict[str, Attack]] = {
     "target": target,
     "sleeper": sleeper,
     "withhold": withhold,
+    "traitor": traitor,
 }
 """Attacks by name."""
 

@@ -139,6 +139,8 @@ def plurality(votes: Any, f: int) -> Any:
 def exact_quorum(votes: Any, f: int) -> Any:
     """The action that 2f+1 agents agree on exactly, else Alert. Refused: one liar suppresses every containment.
 
+    Where 2f+1 is no majority (n is not 3f+1) and two actions reach it, the severer one counts.
+
     Args:
         votes: Integers [..., n].
         f: Liars to stand.
@@ -147,8 +149,8 @@ def exact_quorum(votes: Any, f: int) -> Any:
         Integers [...].
     """
     decision = (votes == ALLOW).sum(-1) * 0 + ALERT
-    for action in (ALLOW, QUARANTINE, BLOCK):
-        decision = decision + (action - ALERT) * (((votes == action).sum(-1) >= 2 * f + 1) * 1)
+    for action in range(len(ACTIONS)):
+        decision = decision + (action - decision) * (((votes == action).sum(-1) >= 2 * f + 1) * 1)
     return decision
 
 

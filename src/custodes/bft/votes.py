@@ -66,3 +66,24 @@ def severity_decision(votes: Any, f: int) -> Any:
     block = (votes >= BLOCK).sum(-1) > 2 * f
     # Block implies Quarantine implies Alert, so the level is how many of the three hold.
     return alert * 1 + quarantine * 1 + block * 1
+
+
+def decisions_without_each(votes: Any, f: int) -> Any:
+    """What `severity_decision` would be if one agent's vote were missing, for each agent in turn.
+
+    A missing vote counts as Allow, so an agent is pivotal where this differs from the decision. Linear in n: a vote is
+    taken out of the counts.
+
+    Args:
+        votes: Integer array [..., n], severities 0 to 3.
+        f: How many liars to stand.
+
+    Returns:
+        Integer array [..., n], of the same library.
+    """
+
+    def still(level: int, others: int) -> Any:
+        at = votes >= level
+        return (at.sum(-1)[..., None] - at * 1 > others) * 1
+
+    return still(ALERT, f) + still(QUARANTINE, f) + still(BLOCK, 2 * f)

@@ -13,6 +13,7 @@ from custodes.cli.options import DataOption, JsonOption, RunArgument
 
 if TYPE_CHECKING:
     from custodes.evaluate import Evaluation
+    from custodes.evaluate.byzantine.schema import ByzantineRecord
 
 
 class Part(StrEnum):
@@ -40,6 +41,16 @@ def evaluate(
     baselines: Annotated[
         str, typer.Option("--baselines", metavar="NAMES", help="Baselines beside it: all, none, or names with commas.")
     ] = "all",
+    byzantine: Annotated[
+        int | None,
+        typer.Option(
+            "--byzantine", metavar="K", help="So many agents lie.  [default: each of 0 to f + 1 with --attack]"
+        ),
+    ] = None,
+    attack: Annotated[
+        str | None,
+        typer.Option("--attack", metavar="NAME|all", help="How they lie: docs/byzantine.md names the attacks."),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="FILE", help="Write the result here, not to RUN/evaluation-SPLIT.json."),
@@ -58,16 +69,19 @@ def evaluate(
     from custodes.data.rejects import left_out_note
     from custodes.evaluate import encode_evaluation
     from custodes.evaluate.baselines import check_names
+    from custodes.evaluate.byzantine.record import siege_of
     from custodes.evaluate.response.baselines import check_response_names
     from custodes.train.atomic import check_writable, write_atomic
     from custodes.train.loop import check_digest
     from custodes.train.run_folder import open_run
     from custodes.train.scoring import evaluate_run, workload_of
+    from custodes.train.traitor_file import has_traitor
 
     run, names = open_run(path), _names(baselines)
     # Whatever would be refused after minutes of play is refused now.
     check = check_response_names if run.config.env.task == "response" else check_names
     check(names or ())
+    siege = siege_of(attack, byzantine, run.config.team.agents, trained=has_traitor(run))
     check_writable(out if out is not None else run.evaluation_path(part.value))
     torch.set_num_threads(run.config.train.threads)
     located = replace(run, config=replace(run.config, data=find_data(run.config.data, data)))
@@ -77,7 +91,7 @@ def evaluate(
     left_out = left_out_note(workload.dataset.rejected, None)
     if left_out is not None:
         say(f"Note: {left_out.partition(' (')[0]}.")
-    evaluation = evaluate_run(run, workload, part=part.value, baselines=names, which=which.value)
+    evaluation = evaluate_run(run, workload, part=part.value, baselines=names, which=which.value, siege=siege)
     text = encode_evaluation(evaluation)
     if out is not None:
         write_atomic(out, text)
@@ -111,6 +125,8 @@ def _show(evaluation: Evaluation, out: Path | None) -> None:
     )
     if evaluation.response is not None:
         _show_response(evaluation)
+    if evaluation.bft is not None and evaluation.bft.table:
+        _show_attacks(evaluation.bft)
     for warning in evaluation.warnings:
         print_line(f"Note: {warning.rstrip('.')}.")
     if out is not None:
@@ -146,3 +162,40 @@ def _show_response(evaluation: Evaluation) -> None:
     members = ", ".join(f"{member.score:.3f}" for member in record.per_member or () if member.score is not None)
     if members:
         print_line(f"Its members alone: {members}")
+
+
+def _show_attacks(record: ByzantineRecord) -> None:
+    """Print what liars achieve, the worst over who lies, and below it what they would under the refused rules."""
+    from custodes.cli.output import print_line, print_table
+    from custodes.evaluate.byzantine.refused import RULES, USED
+
+    used = [row for row in record.table if row.rule == USED]
+    what = "score" if any(row.worst.score is not None for row in used) else "f1"
+    print_table(
+        f"Under attack: n = {record.n}, f = {record.f}; each figure at its worst choice of liars, but for the mean",
+        ("attack", "liars", what, "mean", "false / 1000", "suppressed", "who lies"),
+        (
+            (
+                row.attack or "none",
+                row.byzantine,
+                getattr(row.worst, what),
+                getattr(row.mean, what),
+                row.worst.false_containments_per_1000,
+                row.worst.suppression_rate,
+                ", ".join(map(str, row.worst_liars)) or "-",
+            )
+            for row in used
+        ),
+    )
+    found = {(row.rule, row.attack, row.byzantine): getattr(row.worst, what) for row in record.table}
+    print_table(
+        f"The same votes under other vote rules, {what} at the worst choice of liars; all but {USED} are refused",
+        ("attack", "liars", *RULES),
+        ((row.attack or "none", row.byzantine, *(found[r, row.attack, row.byzantine] for r in RULES)) for row in used),
+    )
+    print_line(
+        f"Honest agents all vote the same on {record.agreement:.1%} of the events. Suppressed: share of what the team "
+        "without liars contains."
+    )
+    for note in record.notes:
+        print_line(f"Note: {note}.")

@@ -50,9 +50,17 @@ def train(
         str | None,
         typer.Option("--inject", metavar="NAME", help="Put a known defect in (docs/doctor.md), to see it found."),
     ] = None,
+    traitor: Annotated[
+        Path | None,
+        typer.Option("--traitor", metavar="RUN", help="Train a traitor against this run's team (docs/byzantine.md)."),
+    ] = None,
 ) -> None:
     """Train a team on a recording; Ctrl-C leaves a run that `--resume` continues exactly."""
-    if resume is not None:
+    if traitor is not None:
+        given = {"--preset": preset, "--out": out, "--max-rejects": max_rejects, "--resume": resume}
+        _refuse_with_traitor([flag for flag, value in given.items() if value is not None])
+        _betray(traitor, data, changes or [], 0 if seed is None else seed)
+    elif resume is not None:
         flags = {"--preset": preset, "--out": out, "--seed": seed, "--max-rejects": max_rejects}
         _refuse_with_resume([flag for flag, value in flags.items() if value is not None])
         _continue(resume, data, changes or [], stop_on, inject)
@@ -141,6 +149,41 @@ def _continue(path: Path, data: Path | None, changes: list[str], stop_on: StopOn
             update_config(run, run.config)
         raise
     _finish(run, screen)
+
+
+def _betray(path: Path, data: Path | None, changes: list[str], seed: int) -> None:
+    """Train a traitor against the team of a finished run, and keep it there."""
+    import torch
+
+    from custodes.cli.locate import find_data
+    from custodes.cli.screen import Screen
+    from custodes.train.loop import check_digest
+    from custodes.train.run_folder import open_run
+    from custodes.train.scoring import checkpoint_file, load_team, workload_of
+    from custodes.train.traitor import train_traitor
+    from custodes.train.traitor_file import traitor_config
+
+    config = traitor_config(changes)
+    run = open_run(path)
+    torch.set_num_threads(run.config.train.threads)
+    located = replace(run, config=replace(run.config, data=find_data(run.config.data, data)))
+    workload = workload_of(located)
+    check_digest(run, workload)
+    team, _ = load_team(located, workload, checkpoint_file(run, "best"))
+    with Screen() as screen, run.lock():
+        file = train_traitor(run, workload, team, config, seed=seed, watcher=screen.watcher())
+
+    from custodes.cli.output import print_line, say
+
+    if file is None:
+        say("Stopped; no traitor was kept.")
+        raise typer.Exit(INTERRUPTED)
+    print_line(str(file))
+
+
+def _refuse_with_traitor(flags: list[str]) -> None:
+    if flags:
+        raise CustodesError(f"--traitor trains against a run as it is; leave out {', '.join(flags)}")
 
 
 def _refuse_with_resume(flags: list[str]) -> None:

@@ -19,7 +19,7 @@ RULES: Final = {
     "mask": "every agent is allowed at least one action",
     "ends": "terminated and truncated are never both true",
     "decision": "decisions lie within 0 to actions - 1",
-    "worth": "the worth of the action that an agent took is its reward",
+    "worth": "the worth of what was decided is the team's reward",
     "successor": "successor equals observation in every slot whose lane did not end",
     "actions": "step leaves the actions as they were",
     "fresh": "a returned tensor, and a saved state, keeps its values when the environment goes on",
@@ -59,7 +59,7 @@ def check_env(env: VectorEnv, steps: int = 256, seed: int = 0) -> None:
         actions = _random_actions(env, observation, generator)
         script.append(actions.clone())
         step = env.step(actions)
-        _check_step(env, actions, step, f"step {index}")
+        _check_step(env, step, f"step {index}")
         if not torch.equal(actions, script[-1]):
             _broken("actions", f"step {index}")
         played.add(step)
@@ -118,7 +118,7 @@ def _check_observation(env: VectorEnv, observation: Observation, where: str) -> 
             _broken("mask", where)
 
 
-def _check_step(env: VectorEnv, actions: Tensor, step: Step, where: str) -> None:
+def _check_step(env: VectorEnv, step: Step, where: str) -> None:
     """Every rule that one step can break."""
     _check_observation(env, step.observation, f"{where}, observation")
     _check_observation(env, step.successor, f"{where}, successor")
@@ -131,7 +131,7 @@ def _check_step(env: VectorEnv, actions: Tensor, step: Step, where: str) -> None
     _check_tensor(step.label, slots, torch.int64, f"{where}, label")
     if step.worth is not None:
         _check_tensor(step.worth, (env.slots, env.actions), torch.float32, f"{where}, worth")
-        if not torch.equal(step.worth.gather(1, actions), step.reward):
+        if not torch.equal(step.worth.gather(1, step.decision[:, None])[:, 0], step.team_reward):
             _broken("worth", where)
     if bool((step.terminated & step.truncated).any()):
         _broken("ends", where, "a lane that ended was not cut")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from custodes.bft.votes import ACTIONS, tolerated
+from custodes.env.credit import check_credit
 from custodes.env.lanes import Lanes
 from custodes.env.table import EnvTable, Viewer
 from custodes.errors import CustodesError
@@ -87,9 +88,14 @@ class LanePlayer:
         self.place = self._start.index_select(0, self._take(self._slots))
         """int64 [B]: where each slot is; never written in place."""
 
+    @property
+    def rows(self) -> Tensor:
+        """int64 [B]: row of the table that each slot is at."""
+        return self._row.index_select(0, self.place)
+
     def look(self) -> Observation:
         """What is seen at the current places."""
-        return self._view(self._row.index_select(0, self.place))
+        return self._view(self.rows)
 
     def advance(self, over: Tensor) -> tuple[Observation, Observation, Tensor]:
         """Move every slot to its next event.
@@ -227,8 +233,7 @@ def check_parts(table: EnvTable, lanes: Lanes, slots: int, credit: str, f: int) 
     """Refuse parts that do not fit each other."""
     if slots < 1:
         raise CustodesError(f"{slots} slots", where="env.slots", fix="use at least 1")
-    if credit not in ("individual", "team"):
-        raise CustodesError(f"unknown credit '{credit}'", where="env.credit", fix="use individual or team")
+    check_credit(credit)
     if not 0 <= f <= tolerated(table.agents):
         fix = f"use at most {tolerated(table.agents)} or more agents"
         raise CustodesError(f"{table.agents} agents cannot stand {f} liars", where="team.f", fix=fix)
@@ -279,6 +284,16 @@ class LaneGame(ABC):
     def actions(self) -> int:
         """4: Allow, Alert, Quarantine, Block."""
         return len(ACTIONS)
+
+    @property
+    def rows(self) -> Tensor:
+        """int64 [B]: row of the table that each slot is at."""
+        return self._player.rows
+
+    @property
+    def case(self) -> Tensor:
+        """int64 [B]: which of the states with masks of their own each slot's entity is in; 0 where there is but one."""
+        return torch.zeros_like(self._player.place)
 
     @abstractmethod
     def reset(self) -> Observation:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from custodes.bft.votes import ACTIONS, QUARANTINE, severity_decision
+from custodes.env.credit import Credit, Payment
 from custodes.env.lanes import LaneMode, Lanes
 from custodes.env.player import TERMINATED, TRUNCATED, LaneGame, LanePlayer, check_actions, check_parts
 from custodes.env.table import EnvTable
@@ -40,8 +41,11 @@ class TriageConfig:
     """Reward for Allow or Alert of a malicious event."""
     containment: float = -1.5
     """Added for Quarantine or Block of a labelled event, whatever the truth."""
-    credit: Literal["individual", "team"] = "individual"
-    """individual: each agent is paid for its own vote; team: every agent is paid for the decision."""
+    credit: Credit = "individual"
+    """individual: each agent is paid for its own vote; team: every agent is paid for the decision; pivotal: for what
+    its vote changed about the decision, mixed with individual."""
+    credit_mix: float = 0.5
+    """Share of the pivotal reward in `credit = "pivotal"`, 0 (individual) to 1; not read without."""
     reward_scale: float = 0.1
     """Reward per unit of cost saved (response), above 0."""
     windows: int = 0
@@ -96,7 +100,8 @@ class TriageEnv(LaneGame):
         label = self._player.label
         known = (label == 0) | (label == 1)
         self._worth = reward_table(config).to(label.device).index_select(0, torch.where(known, label, LEFT_OUT))
-        self._team, self._f = config.credit == "team", f
+        self._payment = Payment(credit=config.credit, mix=config.credit_mix, f=f)
+        self._f = f
 
     def reset(self) -> Observation:
         """Start every slot on a lane, as seeded at construction."""
@@ -121,8 +126,7 @@ class TriageEnv(LaneGame):
         # One agent's vote is the decision.
         decision = actions[:, 0].clone() if self._agents == 1 else severity_decision(actions, self._f)
         team_reward = worth.gather(1, decision.unsqueeze(1))
-        paid_together = self._team or self._agents == 1
-        reward = team_reward.expand(-1, self._agents) if paid_together else worth.gather(1, actions)
+        reward = self._payment(worth, actions, team_reward)
         end = player.end.index_select(0, place)
         observation, successor, _ = player.advance(end)
         return Step(
@@ -135,7 +139,7 @@ class TriageEnv(LaneGame):
             label=player.label.index_select(0, place),
             team_reward=team_reward.squeeze(1),
             lane=player.lane.index_select(0, place),
-            worth=worth if self._agents == 1 or not self._team else None,
+            worth=worth,
         )
 
     def state(self) -> dict[str, Tensor]:

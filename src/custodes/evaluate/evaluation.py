@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from custodes.bft.votes import ACTIONS
 from custodes.errors import CustodesError
 from custodes.evaluate.baselines import rewards_of
+from custodes.evaluate.byzantine.schema import ByzantineRecord
 from custodes.evaluate.metrics import binary_metrics, contains, pr_curve
 from custodes.evaluate.response.schema import BaselineResponse, Count, ResponseRecord
 
@@ -93,7 +94,7 @@ class Evaluation(Scores, frozen=True, kw_only=True, forbid_unknown_fields=True):
     baselines: dict[str, Baseline]
     response: ResponseRecord | None = None
     stl: None = None
-    bft: None = None
+    bft: ByzantineRecord | None = None
     pr_curve: Curve | None
     action_shares: tuple[Shares, ...]
     decision_counts: DecisionCounts
@@ -163,6 +164,7 @@ def evaluate_play(
     *,
     seconds: float,
     response: ResponseRecord | None = None,
+    bft: ByzantineRecord | None = None,
 ) -> Evaluation:
     """Score a play of a split.
 
@@ -173,6 +175,7 @@ def evaluate_play(
             empty for none.
         seconds: How long the play took, 0 or more.
         response: What `response_record` gave; None for the triage task.
+        bft: What `bft_record` gave; None where it was not asked.
 
     Returns:
         The record to write; `action_shares` counts every played row, everything else only rows with a true label.
@@ -198,6 +201,7 @@ def evaluate_play(
         "split": scene.split,
         "baselines": {name: dict(scores) for name, scores in baselines.items()},
         "response": response,
+        "bft": bft,
         "pr_curve": curve,
         "action_shares": [_shares(votes[:, agent]) for agent in range(votes.shape[1])],
         "decision_counts": {

@@ -161,13 +161,14 @@ def _cells(row: ResponseFigures) -> tuple[str, ...]:
         f"{row.false_containments_per_1000:.2f}",
         number(row.benign_suppressed),
         number(row.benign_delayed),
-        _wait(row.time_to_contain_s.p50),
-        _wait(row.time_to_contain_s.p95),
+        wait_text(row.time_to_contain_s.p50),
+        wait_text(row.time_to_contain_s.p95),
         "n/a" if row.alerts_per_hour is None else f"{row.alerts_per_hour:.2f}",
     )
 
 
-def _wait(seconds: Wait) -> str:
+def wait_text(seconds: Wait) -> str:
+    """Seconds as text."""
     if seconds is None:
         return "n/a"
     return "never" if isinstance(seconds, str) else f"{number(seconds, 3)} s"

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from custodes.bft.votes import ACTIONS
 from custodes.evaluate.evaluation import Evaluation, Scores
+from custodes.report.byzantine import ByzantineSection, byzantine_of
 from custodes.report.response import ResponseSection, response_of
 from custodes.report.scale import number, to_floats
 from custodes.report.svg import Marker, marker_key, pr_chart
@@ -62,6 +63,8 @@ class Result:
     """Part, records, threats, rate."""
     response: ResponseSection | None
     """The response section; None in a run of the triage task."""
+    byzantine: ByzantineSection | None
+    """What liars achieve; None where it was not asked."""
 
 
 SCORE_HEADS = ("F1", "precision", "recall", "PR-AUC", "AUROC", "reward per decision", "TP", "FP", "FN")
@@ -91,6 +94,7 @@ def result_of(evaluation: Evaluation) -> Result:
             for name, part in evaluation.split_summary.items()
         ),
         response=response_of(evaluation),
+        byzantine=byzantine_of(evaluation),
     )
 
 

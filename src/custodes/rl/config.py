@@ -70,8 +70,8 @@ class LearnerConfig:
     warm_start: bool = False
     """Begin with supervised passes over the training labels; named in the run when used."""
     warm_start_by: Literal["labels", "worth"] = "labels"
-    """`labels`: contain malicious events, allow benign ones. `worth`: prefer actions by what they would have earned,
-    where the environment tells; right where errors do not cost the same (rl/warmstart.py)."""
+    """`labels`: contain malicious events, allow benign ones. `worth`: prefer actions by what they would have been
+    worth, where the environment tells; right where errors do not cost the same (rl/warmstart.py)."""
     warm_start_temperature: float = 0.1
     """Reward for which a warm start by worth prefers one action e times to another, above 0."""
     warm_start_iterations: int = 20

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from custodes.interface import VectorEnv
 from custodes.rl.config import LearnerConfig
@@ -98,8 +99,8 @@ def iterate(
         "value_loss": report.value_loss,
         "value_loss_update": report.value_loss_update,
         "value_loss_floor": floor,
-        "explained_variance": explained_variance(learnt.returns, rollout.value),
-        "explained_variance_mc": explained_variance(monte_carlo.returns, rollout.value),
+        "explained_variance": _explained(rollout, learnt, rollout.value),
+        "explained_variance_mc": _explained(rollout, monte_carlo, rollout.value),
         "ratio_error": report.ratio_error,
         "ratio_error_max": report.ratio_error_max,
         "value_error": report.value_error,
@@ -138,6 +139,13 @@ def form_targets(
     )
 
 
+def _explained(rollout: Rollout, learnt: Targets, value: Tensor) -> float | None:
+    """Explained variance of the values, over what the critics learn from."""
+    if rollout.learns is None:
+        return explained_variance(learnt.returns, value)
+    return explained_variance(learnt.returns[rollout.learns], value[rollout.learns])
+
+
 def _floor(state: LearnerState, rollout: Rollout, learnt: Targets) -> float | None:
     """Mean over agents of the floor, in the units of the logged value loss."""
     target, value = state.norm.normalise(learnt.returns), state.norm.normalise(rollout.value)
@@ -146,6 +154,8 @@ def _floor(state: LearnerState, rollout: Rollout, learnt: Targets) -> float | No
     for agent in range(target.shape[-1]):
         inputs = rollout.observation[agent] if rollout.central is None else rollout.central
         known = torch.cat((inputs, rollout.output[agent]), dim=-1).flatten(0, 1)
-        floors.append(value_loss_floor(target[..., agent].flatten(), value[..., agent].flatten(), known, lane))
+        learns = slice(None) if rollout.learns is None else rollout.learns[..., agent].flatten()
+        mine, guess = target[..., agent].flatten(), value[..., agent].flatten()
+        floors.append(value_loss_floor(mine[learns], guess[learns], known[learns], lane[learns]))
     found = [f for f in floors if f is not None]
     return sum(found) / len(found) if found else None

@@ -35,6 +35,7 @@ def ppo_losses(
     target: Tensor,
     clip: float,
     value_clip: float,
+    learns: Tensor | None = None,
 ) -> Losses:
     """Form the losses; every tensor is [n, A].
 
@@ -48,6 +49,7 @@ def ppo_losses(
         target: Value targets, normalised units.
         clip: Clip range of the ratio.
         value_clip: Clip range of the value change; 0 for none.
+        learns: Bool; what is False counts in no mean. None where all is True.
     """
     log_ratio = log_probability - old_log_probability
     ratio = log_ratio.exp()
@@ -56,17 +58,42 @@ def ppo_losses(
     if value_clip:
         near = old_value + (value - old_value).clamp(-value_clip, value_clip)
         error = torch.maximum(error, (near - target).square())
+    gain = torch.minimum(ratio * advantage, clipped * advantage)
+    divergence, outside = ratio - 1.0 - log_ratio, ((ratio - 1.0).abs() > clip).float()
+    if learns is not None:
+        return Losses(
+            policy=-mean_of(gain, learns, 0),
+            value=mean_of(error, learns, 0),
+            entropy=mean_of(entropy, learns, 0),
+            kl=mean_of(divergence, learns).detach(),
+            clip_fraction=mean_of(outside, learns).detach(),
+        )
     return Losses(
-        policy=-torch.minimum(ratio * advantage, clipped * advantage).mean(0),
+        policy=-gain.mean(0),
         value=error.mean(0),
         entropy=entropy.mean(0),
-        kl=(ratio - 1.0 - log_ratio).mean().detach(),
-        clip_fraction=((ratio - 1.0).abs() > clip).float().mean().detach(),
+        kl=divergence.mean().detach(),
+        clip_fraction=outside.mean().detach(),
     )
 
 
 LossForm = Callable[..., Losses]
 """`ppo_losses`, or another one of its arguments in its place."""
+
+
+def mean_of(values: Tensor, chosen: Tensor, dim: int | None = None) -> Tensor:
+    """Mean of the chosen values alone, over `dim` or over all; 0 where none is.
+
+    Args:
+        values: Float [...], finite.
+        chosen: Bool [...].
+        dim: The dimension to sum over; None for all.
+    """
+    weight = chosen.to(values.dtype)
+    kept = values * weight
+    if dim is None:
+        return kept.sum() / weight.sum().clamp(min=1.0)
+    return kept.sum(dim) / weight.sum(dim).clamp(min=1.0)
 
 
 @cache

@@ -48,8 +48,16 @@ class ValueNorm:
         """[..., A] from normalised units to units of reward."""
         return value * self.deviation + self.mean.float()
 
-    def updated(self, targets: Tensor, decay: float) -> ValueNorm:
-        """Take in targets [..., A] (units of reward) with weight 1 - decay; the first batch counts fully."""
+    def updated(self, targets: Tensor, decay: float, learns: Tensor | None = None) -> ValueNorm:
+        """Take in targets [..., A] (units of reward) with weight 1 - decay; the first batch counts fully.
+
+        Args:
+            targets: As said.
+            decay: Share of the old statistics that is kept.
+            learns: Bool [..., A], which targets count; a group of which none does stays as it is. None for all.
+        """
+        if learns is not None:
+            return self._updated_by(targets, decay, learns)
         flat = targets.reshape(-1, len(self.mean)).double()
         weight = decay * self.weight + (1.0 - decay)
         old = decay * self.weight / weight
@@ -57,6 +65,22 @@ class ValueNorm:
             self,
             mean=old * self.mean + (1.0 - old) * flat.mean(0),
             square=old * self.square + (1.0 - old) * (flat**2).mean(0),
+            weight=weight,
+        )
+
+    def _updated_by(self, targets: Tensor, decay: float, learns: Tensor) -> ValueNorm:
+        """The same from some of the targets."""
+        flat, chosen = targets.reshape(-1, len(self.mean)).double(), learns.reshape(-1, len(self.mean)).double()
+        count = chosen.sum(0)
+        known, most = count > 0, count.clamp(min=1.0)
+        weight = decay * self.weight + (1.0 - decay)
+        old = decay * self.weight / weight
+        mean = old * self.mean + (1.0 - old) * (flat * chosen).sum(0) / most
+        square = old * self.square + (1.0 - old) * (flat**2 * chosen).sum(0) / most
+        return replace(
+            self,
+            mean=torch.where(known, mean, self.mean),
+            square=torch.where(known, square, self.square),
             weight=weight,
         )
 

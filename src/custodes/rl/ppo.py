@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from custodes.rl.acting import masked
 from custodes.rl.config import LearnerConfig
-from custodes.rl.losses import Losses, LossForm, compiled_losses, ppo_losses
+from custodes.rl.losses import Losses, LossForm, compiled_losses, mean_of, ppo_losses
 from custodes.rl.networks import Network
 from custodes.rl.normalise import rescale_heads
 from custodes.rl.returns import Targets
@@ -88,6 +88,8 @@ class _Batch:
     """[n, A], normalised where configured."""
     target: Tensor
     """[n, A], normalised."""
+    learns: Tensor | None
+    """Bool [n, A]: what counts in the losses; None for all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +131,7 @@ def update(
     """
     losses = compiled_losses(losses) if config.compile else losses
     if config.normalise_value:
-        norm = state.norm.updated(targets.returns, config.value_norm_decay)
+        norm = state.norm.updated(targets.returns, config.value_norm_decay, rollout.learns)
         rescale_heads(state.policy, state.norm, norm)
         state.norm = norm
     batch = _flatten(state, rollout, targets, config)
@@ -138,7 +140,8 @@ def update(
     for group in state.optimiser.param_groups:
         group["lr"] = learning_rate
     sums = _Sums()
-    report = UpdateReport(value_loss=float((batch.old_value - batch.target).square().mean()))
+    error = (batch.old_value - batch.target).square()
+    report = UpdateReport(value_loss=float(error.mean() if batch.learns is None else mean_of(error, batch.learns)))
     T, B = rollout.begins.shape
     units = len(chunk_starts(T, config.chunk)) * B
     for _ in range(config.epochs):
@@ -220,8 +223,10 @@ def _in_reduced_precision(state: LearnerState, rollout: Rollout, batch: _Batch, 
 
 def _flatten(state: LearnerState, rollout: Rollout, targets: Targets, config: LearnerConfig) -> _Batch:
     advantage = targets.advantages.flatten(0, 1)
-    if config.weigh_lanes and rollout.weight is not None:
-        advantage = _weighted(advantage, rollout.weight.flatten(), normalise=config.normalise_advantage)
+    learns = None if rollout.learns is None else rollout.learns.flatten(0, 1)
+    weight = None if rollout.weight is None or not config.weigh_lanes else rollout.weight.flatten()
+    if weight is not None or learns is not None:
+        advantage = _weighted(advantage, weight, learns, normalise=config.normalise_advantage)
     elif config.normalise_advantage:
         advantage = (advantage - advantage.mean(0)) / (advantage.std(0, correction=0) + 1e-8)
     return _Batch(
@@ -233,20 +238,31 @@ def _flatten(state: LearnerState, rollout: Rollout, targets: Targets, config: Le
         old_value=state.norm.normalise(rollout.value.flatten(0, 1)),
         advantage=advantage,
         target=state.norm.normalise(targets.returns.flatten(0, 1)),
+        learns=learns,
     )
 
 
-def _weighted(advantage: Tensor, weight: Tensor, *, normalise: bool) -> Tensor:
-    """Advantages [n, A] times the importance of their lanes [n], so that the policy learns for lanes as recorded.
+def _weighted(advantage: Tensor, weight: Tensor | None, learns: Tensor | None, *, normalise: bool) -> Tensor:
+    """Advantages [n, A] times the importance of their lanes, so that the policy learns for lanes as recorded.
 
     The clipped surrogate is linear in the advantage for weights above 0, so weighing the advantage weighs the loss. The
-    moments are those of the recording too. The critic, a baseline, learns the lanes as they are played.
+    moments are those of the recording too, over what agents did themselves. The critic, a baseline, learns the lanes as
+    they are played.
+
+    Args:
+        advantage: Not normalised, [n, A].
+        weight: Importance of each step's lane [n]; None where all weigh 1.
+        learns: Whose action was its own, bool [n, A]; None where all were.
+        normalise: To mean 0 and deviation 1.
     """
-    weight = (weight / weight.mean())[:, None]
+    importance = torch.ones(len(advantage), 1) if weight is None else (weight / weight.mean())[:, None]
+    importance = importance.to(advantage)
     if normalise:
-        advantage = advantage - (weight * advantage).mean(0)
-        advantage = advantage / ((weight * advantage.square()).mean(0).sqrt() + 1e-8)
-    return weight * advantage
+        share = importance.expand_as(advantage) if learns is None else importance * learns.to(advantage.dtype)
+        total = share.sum(0).clamp(min=1e-8)
+        advantage = advantage - (share * advantage).sum(0) / total
+        advantage = advantage / (((share * advantage.square()).sum(0) / total).sqrt() + 1e-8)
+    return importance * advantage
 
 
 def _step(
@@ -270,6 +286,7 @@ def _step(
         batch.target[steps],
         config.clip,
         config.value_clip,
+        None if batch.learns is None else batch.learns[steps],
     )
     loss = losses.policy + config.value_coefficient * losses.value - entropy_coefficient * losses.entropy
     state.optimiser.zero_grad(set_to_none=True)

@@ -72,6 +72,8 @@ class Rollout:
     """Float [T, B]: importance of each step's lane (`Step.weight`); None where all weigh 1."""
     worth: Tensor | None = None
     """Float [T, B, actions]: `Step.worth`; None where the environment does not tell."""
+    learns: Tensor | None = None
+    """Bool [T, B, A]: which actions teach their agent; None where all do (`Step.learns`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +184,7 @@ class _Recorder:
         lanes = [s.lane for s in steps if s.lane is not None]
         weights = [s.weight for s in steps if s.weight is not None]
         worths = [s.worth for s in steps if s.worth is not None]
+        learns = [s.learns for s in steps if s.learns is not None]
         run = begins.long().cumsum(0) * B + torch.arange(B, device=begins.device)
         return Rollout(
             observation=torch.stack([o.agents.transpose(0, 1) for o in observations], dim=1),
@@ -204,6 +207,7 @@ class _Recorder:
             team_reward=torch.stack([s.team_reward for s in steps]),
             weight=torch.stack(weights) if len(weights) == T else None,
             worth=torch.stack(worths) if len(worths) == T else None,
+            learns=torch.stack(learns) if len(learns) == T else None,
         )
 
     def _next_values(self, value: Tensor, position: Position) -> Tensor:

@@ -2,8 +2,8 @@
 
 By `labels`: malicious events are answered with containment, benign ones with Allow; others are left out.
 
-By `worth`, where the environment tells what each action would have earned (`Step.worth`): the differences between an
-agent's logits are fitted to the differences between the actions' worths over a temperature, by least squares. What
+By `worth`, where the environment tells what each action would have been worth (`Step.worth`): the differences between
+an agent's logits are fitted to the differences between the actions' worths over a temperature, by least squares. What
 fits best is softmax(E[worth | what the agent has seen] / temperature), the policy that maximises reward plus
 temperature times entropy (Haarnoja et al. 2017, eq. 2, at discount 0); its most probable action is the one with the
 best expected worth, whatever errors cost. The policy gradient would get there too, but for rare events only in
@@ -116,9 +116,9 @@ def _by_worth(rollout: Rollout, sequences: Sequences, config: LearnerConfig) -> 
     """Squared distance of logits from worths over the temperature, both less their mean over what is allowed."""
     if rollout.worth is None:
         raise CustodesError(
-            "the environment does not tell what each action would have earned",
+            "the environment does not tell what each action would have been worth",
             where="rl.warm_start_by",
-            fix="set env.credit=individual, or rl.warm_start_by=labels",
+            fix="use labels",
         )
     steps = sequences.steps
     # Beyond this a preference is certain, and one huge worth must not outweigh thousands of small ones.

@@ -41,6 +41,8 @@ class Play:
     """[M, A, K]: votes under each of K action masks, where masks were given."""
     decisions_by_state: NDArray[np.int8] | None = None
     """[M, K]: what the vote rule made of them."""
+    confidence: NDArray[np.float32] | None = None
+    """[M, A, 1 + K]: probability of each vote, without and under each mask, where it was asked for. Decides nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +60,7 @@ class Team:
         return Team(policy=policy, f=tolerated(policy.agents))
 
     @torch.no_grad()
-    def play(self, table: EnvTable, lanes: Lanes, masks: Masks | None = None) -> Play:
+    def play(self, table: EnvTable, lanes: Lanes, masks: Masks | None = None, *, confident: bool = False) -> Play:
         """Play every lane from its start, greedily (each agent's most probable action).
 
         The whole lane goes through the fused core, piece by piece with the state carried over; that is the same
@@ -69,14 +71,16 @@ class Team:
             lanes: What is played.
             masks: K masks over the actions; the votes under each are told beside the unmasked ones, so that a replay
                 in which acting changes what is allowed needs no second play. None for none.
+            confident: Tell how probable each vote was, too.
         """
         count, agents = len(lanes.order), self.policy.agents
         states = torch.tensor(((True,) * self.policy.actions, *(masks or ())))
         votes = torch.zeros(count, agents, len(states), dtype=torch.int8)
         contained = torch.zeros(count, agents)
+        sure = torch.zeros(count, agents, len(states)) if confident else None
         viewer = Viewer(table)
         for group in lane_groups(lanes):
-            self._play_group(viewer, lanes, group, states, votes, contained)
+            self._play_group(viewer, lanes, group, states, votes, contained, sure)
         score = contained.sort(dim=1, descending=True).values[:, self.f]
         decisions = severity_decision(votes.transpose(1, 2).long(), self.f).to(torch.int8).numpy()
         return Play(
@@ -87,6 +91,7 @@ class Team:
             score=score.numpy(),
             votes_by_state=votes[:, :, 1:].numpy() if masks else None,
             decisions_by_state=decisions[:, 1:] if masks else None,
+            confidence=None if sure is None else sure.numpy(),
         )
 
     def _play_group(
@@ -97,6 +102,7 @@ class Team:
         states: Tensor,
         votes: Tensor,
         contained: Tensor,
+        sure: Tensor | None,
     ) -> None:
         """Play lanes of about equal length side by side."""
         device = next(self.policy.parameters()).device
@@ -116,8 +122,10 @@ class Team:
                     logits = masked(logits, seen.mask.reshape(*place.shape, *seen.mask.shape[1:])[:, :, agent])
                 probability = logits.softmax(-1)[..., QUARANTINE:].sum(-1)
                 for index, allowed in enumerate(states):
-                    best = masked(logits, allowed.to(device)).argmax(-1)
-                    votes[place[inside], agent, index] = best.cpu()[inside].to(torch.int8)
+                    open_to_it = masked(logits, allowed.to(device))
+                    votes[place[inside], agent, index] = open_to_it.argmax(-1).cpu()[inside].to(torch.int8)
+                    if sure is not None:
+                        sure[place[inside], agent, index] = open_to_it.softmax(-1).amax(-1).cpu()[inside]
                 contained[place[inside], agent] = probability.cpu()[inside]
 
     def _logits(self, seen: Tensor, state: Tensor, agent: int) -> tuple[Tensor, Tensor]:

@@ -15,9 +15,11 @@ from custodes.data.config import DataConfig
 from custodes.data.dataset import Dataset, codes, require_both_classes
 from custodes.data.features import Encoder
 from custodes.data.reader import load
+from custodes.data.schema import MALICIOUS
 from custodes.data.split import PartName, Split, split
 from custodes.data.views import channel_is_hidden, check_views, preset_views, view_masks
 from custodes.env.lanes import Lanes, build_lanes
+from custodes.env.liars import LiarsConfig, LiarsEnv
 from custodes.env.response.config import ResponseConfig
 from custodes.env.response.costs import ResponseCosts
 from custodes.env.response.env import ResponseEnv
@@ -31,7 +33,10 @@ _CHANNEL_TOLD: Final = (
 )
 
 
-Player = TriageEnv | ResponseEnv
+_LIARS: Final = 0x11A5
+"""Sets the chance of who lies apart from that of the lanes."""
+
+Player = TriageEnv | ResponseEnv | LiarsEnv
 """What a learner steps."""
 
 
@@ -53,6 +58,8 @@ class Workload:
     """How it is played."""
     costs: ResponseCosts = field(default_factory=ResponseCosts)
     """What harm and disruption cost (response)."""
+    liars: LiarsConfig = field(default_factory=LiarsConfig)
+    """Who lies while the team trains."""
     refit: bool = False
     """Training plays the validation part too."""
     thin_views: tuple[str, ...] = ()
@@ -89,27 +96,52 @@ class Workload:
         costs = replace(self.costs, phase_harm=self.costs.phase_harm * longer)
         return recording_of(self.dataset, rows, costs)
 
+    @property
+    def central_inputs(self) -> int:
+        """Inputs of a central critic: all that any agent sees, and who lies where liars train with the team."""
+        return self.table.inputs + (self.table.agents if self.liars.share else 0)
+
     def training_lanes(self, seed: int) -> Lanes:
         """What training plays."""
         rows = self.training_rows()
-        played = rows
         if self.env.task == "response" and self.env.windows and self.env.window:
-            played = rows[_few_windows(self.dataset, rows, self.env.window, self.env.windows, seed)]
-        return build_lanes(self.dataset, played, self.env.lanes, self.env.window)
+            rows = rows[_few_windows(self.dataset, rows, self.env.window, self.env.windows, seed)]
+        return build_lanes(self.dataset, rows, self.env.lanes, self.env.window)
 
     def training_env(self, f: int, seed: int) -> Player:
-        """The lane player over the training rows."""
-        rows, lanes = self.training_rows(), self.training_lanes(seed)
-        if self.env.task == "response":
-            config = ResponseConfig(
-                slots=self.env.slots,
-                credit=self.env.credit,
-                reward_scale=self.env.reward_scale,
-                lane_share=self.env.lane_share,
-            )
-            recording, costs = self.training_recording(rows), self._training_costs()
-            return ResponseEnv(self.table, lanes, recording, costs, config, f=f, seed=seed)
-        return TriageEnv(self.table, lanes, self.env, f=f, seed=seed)
+        """The lane player over the training rows, with liars where `liars.share` is above 0."""
+        game = self.training_game(f, seed)
+        if not self.liars.share:
+            return game
+        own = int(np.random.SeedSequence((seed, _LIARS)).generate_state(1, np.uint64)[0] >> 1)
+        protected = torch.from_numpy(self.attackers()).to(self.table.features.device)
+        return LiarsEnv(game, self.liars, protected, seed=own)
+
+    def training_game(self, f: int, seed: int) -> TriageEnv | ResponseEnv:
+        """The same without liars."""
+        lanes = self.training_lanes(seed)
+        if self.env.task == "triage":
+            return TriageEnv(self.table, lanes, self.env, f=f, seed=seed)
+        config = ResponseConfig(
+            slots=self.env.slots,
+            credit=self.env.credit,
+            credit_mix=self.env.credit_mix,
+            reward_scale=self.env.reward_scale,
+            lane_share=self.env.lane_share,
+        )
+        recording, costs = self.training_recording(self.training_rows()), self._training_costs()
+        return ResponseEnv(self.table, lanes, recording, costs, config, f=f, seed=seed)
+
+    def attackers(self) -> NDArray[np.bool_]:
+        """Bool [N]: events of processes that do anything malicious (response); malicious events (triage)."""
+        malicious: NDArray[np.bool_] = self.dataset.labels == MALICIOUS
+        if self.env.task == "triage":
+            return malicious
+        entity = codes(self.dataset.events, "stream", "entity")
+        guilty = np.zeros(int(entity.max()) + 1, dtype=np.bool_)
+        guilty[entity[malicious]] = True
+        found: NDArray[np.bool_] = guilty[entity]
+        return found
 
     def _training_costs(self) -> ResponseCosts:
         """What acting costs in training."""
@@ -133,6 +165,7 @@ def prepare(
     team: TeamConfig,
     *,
     costs: ResponseCosts | None = None,
+    liars: LiarsConfig | None = None,
     refit: bool = False,
     encoder: Encoder | None = None,
     rejects: Path | None = None,
@@ -145,6 +178,7 @@ def prepare(
         env: The game.
         team: How many agents, and their views.
         costs: What acting costs (response); None for the defaults.
+        liars: Who lies while the team trains; None for nobody.
         refit: The validation part is trained on too.
         encoder: A fitted one, for evaluation; None fits one on the training part.
         rejects: File for malformed lines.
@@ -175,6 +209,7 @@ def prepare(
         table=table,
         env=env,
         costs=costs or ResponseCosts(),
+        liars=liars or LiarsConfig(),
         refit=refit,
         thin_views=(*thin, *told),
     )

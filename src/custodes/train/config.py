@@ -6,7 +6,9 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
+from custodes.bft.votes import tolerated
 from custodes.data.config import DataConfig
+from custodes.env.liars import LiarsConfig
 from custodes.env.response.costs import ResponseCosts
 from custodes.env.triage import TriageConfig
 from custodes.rl.config import LearnerConfig
@@ -62,6 +64,8 @@ class RunConfig:
     """What harm and disruption cost where the game is `response`."""
     team: TeamConfig = field(default_factory=TeamConfig)
     """Who plays."""
+    liars: LiarsConfig = field(default_factory=LiarsConfig)
+    """Who lies while they learn."""
     rl: LearnerConfig = field(default_factory=LearnerConfig)
     """How they learn."""
     train: TrainConfig = field(default_factory=TrainConfig)
@@ -79,6 +83,11 @@ class RunConfig:
         ):
             if value < low:
                 raise ValueError(f"{name} is {value}, below {low}")
+        if self.liars.share and not 1 <= (self.liars.most or tolerated(self.team.agents)) <= self.team.agents:
+            most = self.liars.most or tolerated(self.team.agents)
+            raise ValueError(f"liars.most is {most} (0 stands for f), and the team has {self.team.agents} agents")
+        if not 0 <= self.env.credit_mix <= 1:
+            raise ValueError(f"env.credit_mix is {self.env.credit_mix}, outside 0 to 1")
         if not 0 <= self.env.lane_share < 1:
             raise ValueError(f"env.lane_share is {self.env.lane_share}, outside 0 to below 1")
         if not 0 < self.env.reward_scale < math.inf:

@@ -18,20 +18,25 @@ from custodes.env.response.recording import Recording
 from custodes.env.response.replay import MASKS
 from custodes.env.triage import TriageConfig, reward_table
 from custodes.evaluate.baselines import BASELINES, BaselineInputs, BaselineScores, run_baselines
+from custodes.evaluate.byzantine.record import LEARNED, Siege, bft_record
+from custodes.evaluate.byzantine.schema import ByzantineRecord
 from custodes.evaluate.evaluation import Evaluation, Played, Scene, evaluate_play
 from custodes.evaluate.response.detection import highest_so_far
 from custodes.evaluate.response.inputs import lane_of_rows, records_alone
 from custodes.evaluate.response.outcome import outcome, reference_of, response_score
 from custodes.evaluate.response.policy import score_response
 from custodes.evaluate.response.record import in_order
+from custodes.evaluate.response.schema import ResponseRecord
 from custodes.rl.networks import Policy
 from custodes.rl.state import load_policy
 from custodes.team.team import Play, Team
+from custodes.team.traitor import learned_votes
 from custodes.team.workload import Workload, prepare, with_data
 from custodes.train import checkpoint
 from custodes.train.config import RunConfig
 from custodes.train.encoder_file import read_encoder
 from custodes.train.run_folder import RunFolder
+from custodes.train.traitor_file import read_traitor
 
 
 def team_warnings(config: RunConfig) -> tuple[str, ...]:
@@ -74,7 +79,7 @@ def load_team(run: RunFolder, workload: Workload, file: Path) -> tuple[Team, che
         run.config.rl,
         agents=workload.table.agents,
         inputs=workload.table.inputs,
-        central_inputs=workload.table.inputs,
+        central_inputs=workload.central_inputs,
         actions=4,
     )
     load_policy(policy, dict(saved.tensors))
@@ -88,6 +93,7 @@ def evaluate_run(
     part: PartName = "test",
     baselines: tuple[str, ...] | None = None,
     which: str = "best",
+    siege: Siege | None = None,
 ) -> Evaluation:
     """Play a part greedily and score it beside the baselines.
 
@@ -97,23 +103,23 @@ def evaluate_run(
         part: Which part.
         baselines: Which baselines; None for all.
         which: `best` (on validation) or `last` checkpoint.
+        siege: What is asked about lying agents (`siege_of`); None for the honest team alone.
 
     Raises:
         CustodesError: A checkpoint that cannot be used, an unknown baseline.
     """
-    file = run.checkpoints / f"{which}.safetensors"
-    if which == "best" and not file.exists():
-        file = run.checkpoints / checkpoint.LAST
+    file = checkpoint_file(run, which)
     team, saved = load_team(run, workload, file)
     responds = workload.env.task == "response"
     lanes = workload.lanes(part)
     begin = time.perf_counter()
-    play = team.play(workload.table, lanes, MASKS if responds else None)
+    play = team.play(workload.table, lanes, MASKS if responds else None, confident=siege is not None)
     seconds = time.perf_counter() - begin
     scene = _scene(run, workload, part, team, saved, str(file.relative_to(run.path)))
     if not responds:
         beside = score_baselines(workload, part, baselines, run.config.seed)
-        return evaluate_play(_as_played(play), scene, beside, seconds=seconds)
+        bft = _bft(run, workload, part, play, team, siege)
+        return evaluate_play(_as_played(play), scene, beside, seconds=seconds, bft=bft)
     assert play.decisions_by_state is not None
     scores = score_response(
         workload,
@@ -125,7 +131,38 @@ def evaluate_run(
         seed=run.config.seed,
     )
     played = flagged(play, workload.recording(workload.split.rows(part)))
-    return evaluate_play(played, scene, scores.baselines, seconds=seconds, response=scores.record)
+    bft = _bft(run, workload, part, play, team, siege, scores.record)
+    return evaluate_play(played, scene, scores.baselines, seconds=seconds, response=scores.record, bft=bft)
+
+
+def checkpoint_file(run: RunFolder, which: str) -> Path:
+    """The file of the `best` (on validation) or the `last` checkpoint; the last where no best was kept."""
+    file = run.checkpoints / f"{which}.safetensors"
+    return run.checkpoints / checkpoint.LAST if which == "best" and not file.exists() else file
+
+
+def _bft(
+    run: RunFolder,
+    workload: Workload,
+    part: PartName,
+    play: Play,
+    team: Team,
+    siege: Siege | None,
+    response: ResponseRecord | None = None,
+) -> ByzantineRecord:
+    """How far the agents agree and what liars among them achieve, with the run's traitor where it is asked for."""
+    traitor = read_traitor(run, team) if siege is not None and LEARNED in siege.attacks else None
+    return bft_record(
+        workload,
+        part,
+        play,
+        f=team.f,
+        siege=siege,
+        response=response,
+        learned=None if traitor is None else learned_votes(traitor, workload, part, play),
+        notes=() if traitor is None else traitor.notes,
+        seed=run.config.seed,
+    )
 
 
 def _as_played(play: Play) -> Played:
@@ -224,6 +261,7 @@ def workload_for(
         config.env,
         config.team,
         costs=config.response,
+        liars=config.liars,
         refit=config.train.refit,
         encoder=encoder,
         rejects=rejects,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
+from custodes.env.credit import Credit, check_credit
 from custodes.errors import CustodesError
 
 
@@ -15,9 +15,12 @@ class ResponseConfig:
 
     slots: int = 64
     """Lanes played in parallel, at least 1."""
-    credit: Literal["individual", "team"] = "team"
+    credit: Credit = "team"
     """team: every agent is paid for the decision; individual: each is paid for what its own vote would have done, which
-    can be had again and again as long as the team does not follow."""
+    can be had again and again as long as the team does not follow; pivotal: for what its vote changed about the
+    decision, mixed with individual."""
+    credit_mix: float = 0.5
+    """Share of the pivotal reward in `credit = "pivotal"`, 0 (individual) to 1; not read without."""
     reward_scale: float = 0.1
     """Reward per unit of cost that is saved, above 0."""
     lane_share: float = 0.0
@@ -31,8 +34,7 @@ class ResponseConfig:
         """
         if self.slots < 1:
             raise CustodesError(f"{self.slots} slots", where="env.slots", fix="use at least 1")
-        if self.credit not in ("individual", "team"):
-            raise CustodesError(f"unknown credit '{self.credit}'", where="env.credit", fix="use individual or team")
+        check_credit(self.credit, self.credit_mix)
         if not (math.isfinite(self.reward_scale) and self.reward_scale > 0):
             raise CustodesError(
                 f"a reward scale of {self.reward_scale}", where="env.reward_scale", fix="use a finite number above 0"

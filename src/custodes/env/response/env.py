@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from custodes.bft.votes import ACTIONS, BLOCK, severity_decision
+from custodes.env.credit import Payment
 from custodes.env.lanes import Lanes
 from custodes.env.player import (
     TERMINATED,
@@ -81,11 +82,17 @@ class ResponseEnv(LaneGame):
         player = LanePlayer(table, lanes, config.slots, seed, shuffle, favoured, config.lane_share)
         super().__init__(player, table, config.slots)
         self._weight = None if favoured is None else _weights(malicious, config.lane_share).to(device)
-        self._team, self._f = config.credit == "team", f
+        self._payment = Payment(credit=config.credit, mix=config.credit_mix, f=f)
+        self._f = f
         self._worth = layout.columns(worth, costs, config.reward_scale).to(device)
         self._masks, self._gates = layout.masks(device), layout.gates(device)
         self._following, self._raises, self._withholds = layout.transitions(device)
         self._clear()
+
+    @property
+    def case(self) -> Tensor:
+        """int64 [B]: FREE, OPEN or CLEARED, whose masks differ; who is withheld has an alert open as well."""
+        return torch.where(self._status == HELD, OPEN, self._status)
 
     def reset(self) -> Observation:
         """Start every slot on a lane, as seeded at construction."""
@@ -114,8 +121,7 @@ class ResponseEnv(LaneGame):
         held = _held_worth(row, kept)
         saved = self._saved(row, held)
         team_reward = saved.gather(1, decision.unsqueeze(1))
-        paid_together = self._team or self._agents == 1
-        reward = team_reward.expand(-1, self._agents) if paid_together else saved.gather(1, actions)
+        reward = self._payment(saved, actions, team_reward)
         end = player.end.index_select(0, place)
         gone = self._act(decision, row, kept, held)
         terminated = gone | (end == TERMINATED)
@@ -133,7 +139,7 @@ class ResponseEnv(LaneGame):
             team_reward=team_reward.squeeze(1),
             lane=lane,
             weight=None if self._weight is None else self._weight.index_select(0, lane),
-            worth=saved if self._agents == 1 or not self._team else None,
+            worth=saved,
         )
 
     def state(self) -> dict[str, Tensor]:

@@ -128,7 +128,7 @@ def replay(recording: Recording, decisions: NDArray[np.integer], costs: Response
         gone=np.full(recording.forest.entities, len(recording.labels), dtype=np.int64),
         contained=np.full(recording.forest.entities, NEVER),
     )
-    acted = np.flatnonzero(said.any(axis=1))
+    acted = _that_count(recording, said)
     play.places = _places(recording, acted)
     rows = recording.rows[acted]
     for place, row, entity, time, actions in zip(
@@ -146,6 +146,21 @@ def replay(recording: Recording, decisions: NDArray[np.integer], costs: Response
         _act(play, entity, place, row, time, actions)
     _run_timers(play, NEVER)
     return _finish(play)
+
+
+def _that_count(recording: Recording, said: NDArray[np.integer]) -> IntArray:
+    """Places with a decision that may change something.
+
+    Those are the ones that are not Allow in every state, but for an entity's after the first that is Block in every
+    state: the entity is gone by then, whatever came before.
+    """
+    acted = np.flatnonzero(said.any(axis=1))
+    sure = acted[(said[acted] == BLOCK).all(axis=1)]
+    entity = recording.forest.entity[recording.rows]
+    blocked, first = np.unique(entity[sure], return_index=True)
+    ends = np.full(recording.forest.entities, len(said), dtype=np.int64)
+    ends[blocked] = sure[first]
+    return acted[acted <= ends[entity[acted]]]
 
 
 def _places(recording: Recording, acted: IntArray) -> dict[int, IntArray]:

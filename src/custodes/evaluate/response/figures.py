@@ -93,7 +93,7 @@ def waits_of(recording: Recording, replayed: Replayed) -> Waits:
     waits = np.sort(times_to_contain(recording, replayed))
     if not len(waits):
         return Waits(p50=None, p95=None)
-    return Waits(p50=_json(_quantile(waits, 0.5)), p95=_json(_quantile(waits, 0.95)))
+    return Waits(p50=seconds_in_json(quantile(waits, 0.5)), p95=seconds_in_json(quantile(waits, 0.95)))
 
 
 def times_to_contain(recording: Recording, replayed: Replayed) -> NDArray[np.float64]:
@@ -138,10 +138,11 @@ def dearer(costs: ResponseCosts, multiplier: float) -> ResponseCosts:
     )
 
 
-def _quantile(ordered: NDArray[np.float64], share: float) -> float:
+def quantile(ordered: NDArray[np.float64], share: float) -> float:
     """The smallest value with at least `share` of all at or below it: no mean of a number and infinity."""
     return float(ordered[math.ceil(share * len(ordered)) - 1])
 
 
-def _json(seconds: float) -> float | Literal["inf"]:
+def seconds_in_json(seconds: float) -> float | Literal["inf"]:
+    """A wait as the record holds it: JSON has no infinity."""
     return seconds if math.isfinite(seconds) else "inf"
