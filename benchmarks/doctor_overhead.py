@@ -3,8 +3,8 @@
     python -m benchmarks.doctor_overhead [--preset quick] [--pairs 60] [--set KEY=VALUE] [--json]
 
 Processor time of one thread, so that other programs on the machine do not count. With the record: its numbers, its
-lines on disk, the sample of inputs of the first iterations, and the looks of the live doctor,
-each where training has it.
+lines on disk, the sample of inputs of the first iterations, and the looks of the live doctor, each where training has
+it.
 """
 
 from __future__ import annotations
