@@ -47,6 +47,7 @@ from custodes.errors import CustodesError
 from custodes.evaluate.response.record import in_order
 from custodes.team.shield import Shield, read_rules
 from custodes.team.shield.ballot import BallotShield
+from custodes.team.shield.signals import UNTOLD
 from custodes.team.workload import Workload
 from custodes.train import checkpoint
 from custodes.train.run_folder import open_run
@@ -230,7 +231,7 @@ def check(folder: Path, votes: Votes, shield: str | None) -> tuple[dict[str, Any
 
 def shielded(ballots: Sequence[Ballot], specs: str, f: int) -> NDArray[np.uint8]:
     """Actions of the shield, worked out here from what was voted on."""
-    guard = BallotShield(Shield(read_rules(specs)))
+    guard = BallotShield(Shield(read_rules(specs, untold=UNTOLD)))
     state, actions = guard.begin(), []
     for ballot in ballots:
         judged = guard.judge(state, replace(ballot, guard=b"", actions=b""), f)

@@ -22,7 +22,7 @@ def test_real_replicas_decide_what_the_offline_play_decides(tmp_path: Path) -> N
     assert row["decisions_compared"] == 4 * 3 * 400
     assert row["certificates"] == row["certificates_verified"] >= 4 * 10
     assert row["same_outcome"] is True
-    shielded = measure(case.path, events=200, k=40, windows=(4,), durable=False, shield="default")
+    shielded = measure(case.path, events=200, k=40, windows=(4,), durable=False, shield="library")
     assert shielded["ok"]
     assert shielded["rows"][0]["overruled"] > 0
 

@@ -102,10 +102,10 @@ def test_a_state_goes_on_where_it_stopped(case: Case, tmp_path: Path) -> None:
     parts = []
     for start, stop in ((0, 77), (77, 200)):
         source = write(tmp_path / "in.jsonl", events[start:stop])
-        done = custodes("score", case.path, source, "--state", state, "--specs", "default")
+        done = custodes("score", case.path, source, "--state", state, "--specs", "library")
         assert done.code == 0, done.err
         parts += [{**row, "line": 0} for row in answers(done.out)]
-    whole = Team.load(case.path, specs="default").observe_many(events)
+    whole = Team.load(case.path, specs="library").observe_many(events)
     assert parts == [json_value({"line": 0, **decision.to_json()}) for decision in whole]
     refused = custodes("score", case.path, tmp_path / "in.jsonl", "--state", state)
     assert "the state is of a team with other rules" in refused.refusal
@@ -126,7 +126,7 @@ def test_history_is_taken_and_not_decided_on(case: Case, tmp_path: Path) -> None
 
 
 def test_rules_are_told_and_those_that_cannot_be_watched_named(case: Case, tmp_path: Path) -> None:
-    done = custodes("score", case.path, write(tmp_path / "in.jsonl", case.events(0, 60)), "--specs", "default")
+    done = custodes("score", case.path, write(tmp_path / "in.jsonl", case.events(0, 60)), "--specs", "library")
     assert done.code == 0
     assert "rule containment-time is not watched: it reads the true label." in done.err
     assert "rule mean-latency is not watched: it reads latency_s, which decisions do not tell." in done.err

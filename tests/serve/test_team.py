@@ -66,11 +66,11 @@ def test_votes_are_those_of_the_whole_recording(tmp_path: Path, changes: tuple[s
 @pytest.mark.parametrize("entities", [4, 30, 5000])
 def test_a_batch_decides_as_its_events_one_by_one_to_the_last_bit(case: Case, entities: int) -> None:
     events, limits = case.events(0, 300), Limits(entities=entities)
-    single = Team.load(case.path, limits=limits, specs="default")
+    single = Team.load(case.path, limits=limits, specs="library")
     one_by_one = [single.observe(event) for event in events]
     sizes = np.random.default_rng(entities)
     for most in (3, 300):
-        batched = Team.load(case.path, limits=limits, specs="default")
+        batched = Team.load(case.path, limits=limits, specs="library")
         together: list[Decision] = []
         while len(together) < len(events):
             together += batched.observe_many(events[len(together) :][: int(sizes.integers(1, most + 1))])
@@ -154,12 +154,12 @@ def _keys(events: list[dict[str, Any]]) -> list[tuple[str, str]]:
 def test_saved_and_restored_goes_on_to_the_last_bit(case: Case, tmp_path: Path, at: int) -> None:
     file = tmp_path / "state"
     events = case.events(0, 1200)
-    first = Team.load(case.path, specs="default")
+    first = Team.load(case.path, specs="library")
     first.observe_many(events[:at])
     for event in events[:at:50]:
         first.verdict(event["entity"], bool(len(event["entity"]) % 2), stream=event["stream"])
     first.save(file)
-    second = Team.load(case.path, specs="default", state=file)
+    second = Team.load(case.path, specs="library", state=file)
     assert second.memory() == first.memory()
     assert second.observe_many(events[at:]) == first.observe_many(events[at:])
     again = tmp_path / "again"
@@ -174,7 +174,7 @@ def test_a_state_of_something_else_is_refused(case: Case, tmp_path: Path) -> Non
     file = tmp_path / "state"
     Team.load(case.path).save(file)
     with pytest.raises(CustodesError, match="other rules"):
-        Team.load(case.path, specs="default", state=file)
+        Team.load(case.path, specs="library", state=file)
     with pytest.raises(CustodesError, match="other limits"):
         Team.load(case.path, limits=Limits(entities=9), state=file)
     with pytest.raises(CustodesError, match="other times"):
@@ -191,7 +191,7 @@ def test_a_state_of_something_else_is_refused(case: Case, tmp_path: Path) -> Non
 
 
 def test_memory_is_bounded_and_a_forgotten_process_is_a_new_one(case: Case) -> None:
-    team = Team.load(case.path, limits=Limits(entities=20, objects=50), specs="default")
+    team = Team.load(case.path, limits=Limits(entities=20, objects=50), specs="library")
     event = case.events(0, 1)[0]
     first = team.observe({**event, "entity": "a", "parent": ""})
     for step in range(600):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,14 +15,17 @@ from hypothesis import strategies as st
 
 from custodes.bft.votes import severity_decision
 from custodes.errors import CustodesError
+from custodes.stl.analysis import horizon
 from custodes.stl.batched import evaluate
 from custodes.stl.explain import per_sample
 from custodes.stl.forecast import Calibration, LastValue, calibrate_direct
+from custodes.stl.formula import Always
 from custodes.stl.parser import parse
 from custodes.stl.specfile import parse_specs
 from custodes.team.shield import Judgement, Shield, ShieldConfig, ShieldState, Voted, read_rules
 from custodes.team.shield.forecast import ForecastRule
-from custodes.team.shield.signals import SIGNALS
+from custodes.team.shield.rules import looking_back
+from custodes.team.shield.signals import SIGNALS, UNTOLD
 
 SECOND = 10**9
 
@@ -133,7 +138,7 @@ def test_rules_without_the_tag_are_told_and_not_enforced() -> None:
 
 
 def test_shipped_rules() -> None:
-    known = read_rules("default")
+    known = read_rules("library")
     assert {rule.name for rule in known.hard} == {
         "critical-process-free",
         "quarantine-budget",
@@ -282,3 +287,76 @@ def test_settings_out_of_range_are_refused() -> None:
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CustodesError, match="cannot be read"):
         read_rules(tmp_path / "no.toml")
+
+
+TRAINED = """
+end = "truncate"
+[parameters]
+most_alerts = 2
+[[spec]]
+name = "innocents"
+formula = "always (first and innocent -> always (not contain))"
+tags = ["label"]
+[[spec]]
+name = "acted-on"
+formula = "always (evidence >= 0.7 and not prev (evidence >= 0.7) -> eventually[0:2] (contained or alert or open))"
+[[spec]]
+name = "evidence-first"
+formula = "always (contain -> once (evidence >= 0.2))"
+severity = "warning"
+tags = ["process", "hard"]
+[[spec]]
+name = "alert-load"
+formula = "always (first -> always (alert -> alerts_recent <= most_alerts))"
+severity = "warning"
+tags = ["workload", "hard"]
+"""
+
+
+def told(entity: str, time: float, *votes: int, **more: Any) -> Voted:
+    return replace(vote(entity, time, *votes), **more)
+
+
+def test_rules_that_teams_are_trained_under() -> None:
+    known = read_rules(parse_specs(TRAINED))
+    assert (known.process, known.period_ns, known.left_out) == (True, None, {"innocents": "it reads the true label"})
+    assert [rule.entity for rule in known.rules] == [True] * 3
+    made = judge(
+        Shield(known),
+        told("a", 0, 2, evidence=0.1),
+        told("a", 1, 2, evidence=0.3),
+        told("a", 2, 3, evidence=0.0),
+        told("b", 3, 1),
+        told("c", 4, 1),
+        told("c", 5, 1, open=True),
+        told("c", 6, 3, cleared=True, evidence=0.9),
+    )
+    # No containment without evidence before it; no third alert among the latest thousand events, unless it raises none.
+    assert [each.action for each in made] == [0, 2, 3, 1, 0, 1, 3]
+    assert [each.spec for each in made] == ["evidence-first", "", "", "", "alert-load", "", ""]
+    untold = read_rules(parse_specs(TRAINED), untold=UNTOLD)
+    assert [rule.name for rule in untold.rules] == ["alert-load"]
+    assert "evidence, which decisions do not tell" in untold.left_out["evidence-first"]
+
+
+def test_alerts_are_counted_over_the_latest_thousand_events() -> None:
+    guard = Shield(read_rules(parse_specs(TRAINED)))
+    state = guard.begin()
+    alerts = [guard.judge(state, told("a", 0, 1)).action for _ in range(3)]
+    quiet = [guard.judge(state, told("b", 1, 0)).action for _ in range(996)]
+    assert (alerts, set(quiet)) == ([1, 1, 0], {0})
+    # The first alert lies 999 events back, then 1,000: it counts no more.
+    assert [guard.judge(state, told("a", 2, 1)).action for _ in range(3)] == [0, 1, 1]
+    assert state.alerts == (1000, 1001)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_rule_turned_to_look_back_says_the_same(seed: int) -> None:
+    """`always (a -> always b)` and `always (once a -> b)` on random traces."""
+    source = torch.Generator().manual_seed(seed)
+    trace = {name: torch.randn(1, 12, dtype=torch.float64, generator=source) for name in "abc"}
+    for text in ("always (a > 0 -> always (b > 0))", "always (a > 0 -> always (c > 0 -> always (b > 0)))"):
+        formula = parse(text)
+        turned = Always(operand=looking_back(per_sample(formula)))
+        assert horizon(turned.operand) == 0
+        assert evaluate(turned, trace).value[0, 0] == evaluate(formula, trace).value[0, 0]

@@ -80,8 +80,9 @@ def run(
     if shield is not None:
         from custodes.team.shield import Shield, read_rules
         from custodes.team.shield.ballot import BallotShield
+        from custodes.team.shield.signals import UNTOLD
 
-        guard = BallotShield(Shield(read_rules(shield)))
+        guard = BallotShield(Shield(read_rules(shield, untold=UNTOLD)))
     with _one_line():
         run_process(settings, guard)
 

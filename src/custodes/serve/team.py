@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, final
@@ -19,7 +19,7 @@ from custodes.data.features import Encoder
 from custodes.data.features.online import Limits, OnlineEncoder
 from custodes.data.features.online.memory import Key
 from custodes.data.views import preset_views, view_columns
-from custodes.env.response.replay import MASKS
+from custodes.env.response.replay import CLEARED, MASKS, OPEN
 from custodes.rl.acting import MASKED
 from custodes.rl.networks import Policy
 from custodes.rl.state import load_policy
@@ -30,13 +30,15 @@ from custodes.serve.events import EventCheck
 from custodes.serve.lives import Lives
 from custodes.serve.standings import Standings
 from custodes.serve.watching import Watching
-from custodes.team.shield import Rules, Shield, ShieldConfig, read_rules
+from custodes.team.shield import Rules, Shield, ShieldConfig, Voted, read_rules
 from custodes.train import checkpoint
 from custodes.train.encoder_file import encoder_digest, read_encoder
 from custodes.train.run_folder import RunFolder, open_run
 
 BATCH: Final = 256
 """Events that `observe_many` takes at a time."""
+EVIDENCE: Final = ("reputation", "standing")
+"""Feature groups whose largest input at an event is the signal `evidence` of rules."""
 ANSWER_S: Final = 86_400.0
 """Seconds after which an alert that nobody answered is open no more, by default."""
 
@@ -103,6 +105,8 @@ class Team:
         }
         """What a saved state has to agree on, as JSON has it."""
         self._responds = responds
+        told = [place for place, column in enumerate(encoder.columns) if column.group in EVIDENCE]
+        self._evidence = np.array(told, dtype=np.int64)
         self._forgotten: list[Key] = []
         self._events = self._decisions = 0
 
@@ -180,12 +184,14 @@ class Team:
             place, begins = self._lives.enter(event)
             places.append(place)
             fresh.append(begins)
-        logits = self._agents.vote(self.encoder.inputs(), [event["channel"] for event in events], places, fresh)
+        inputs = self.encoder.inputs()
+        evidence = self._evidence_of(inputs)
+        logits = self._agents.vote(inputs, [event["channel"] for event in events], places, fresh)
         votes, decided = _votes(logits, self._masks, self.f)
         score = np.sort(_contained(logits), axis=1)[:, -1 - self.f].tolist()
         self._decisions += len(events)
         return [
-            self._decision(event["time"], each, votes[row], decided[row], score[row])
+            self._decision(event["time"], replace(each, evidence=evidence[row]), votes[row], decided[row], score[row])
             for row, (event, each) in enumerate(zip(events, taken, strict=True))
         ]
 
@@ -316,6 +322,12 @@ class Team:
             born=process.first_clock,
         )
 
+    def _evidence_of(self, inputs: NDArray[np.float32]) -> list[float]:
+        """Largest input of the groups `reputation` and `standing` at each event; 0 where the run has neither."""
+        if not len(self._evidence):
+            return [0.0] * len(inputs)
+        return [float(value) for value in inputs[:, self._evidence].max(axis=1)]
+
     def _settle(self, taken: _Taken) -> None:
         """Bring what is in force up to an event, in the order in which events came."""
         for key in taken.forgotten:
@@ -334,7 +346,18 @@ class Team:
         if standing == GONE:
             action = BLOCK
         elif self._watching is not None:
-            action, overruled, specs = self._watching.judge(key, now, tuple(votes[mask]), score, action)
+            voted = Voted(
+                entity=key,
+                time=now,
+                votes=tuple(votes[mask]),
+                score=score,
+                decision=action,
+                reporting=self.agents,
+                evidence=taken.evidence,
+                open=standing == OPEN,
+                cleared=standing == CLEARED,
+            )
+            action, overruled, specs = self._watching.judge(voted)
         alert = self._standings.act(key, action, now) if self._responds else False
         return Decision(
             time=time,
@@ -364,6 +387,8 @@ class _Taken:
     """The parent that it was the first to name; None where it was not."""
     born: int
     """When its process was seen first [ns]."""
+    evidence: float = 0.0
+    """Largest of its inputs that say how bad what it touches, or runs, is known to be."""
 
 
 def _votes(

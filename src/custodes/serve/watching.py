@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, final
 
-from custodes.data.features.online.memory import Key
 from custodes.serve.decision import Overruled, SpecVerdict
 from custodes.team.shield import Judgement, Shield, ShieldState, Voted
 
@@ -21,25 +20,14 @@ class Watching:
         self.shield = shield
         self._state = shield.begin()
 
-    def judge(
-        self, key: Key, time: int, votes: tuple[int, ...], score: float, decision: int
-    ) -> tuple[int, Overruled | None, tuple[SpecVerdict, ...]]:
-        """The action to take, why it is not the voted one, and what is known of each rule.
-
-        Args:
-            key: The process.
-            time: Of the event [ns].
-            votes: Severity of each agent.
-            score: The (f+1)-th largest probability of containment.
-            decision: What the vote rule made of the votes.
-        """
-        voted = Voted(entity=key, time=time, votes=votes, score=score, decision=decision, reporting=len(votes))
+    def judge(self, voted: Voted) -> tuple[int, Overruled | None, tuple[SpecVerdict, ...]]:
+        """The action to take, why it is not the voted one, and what is known of each rule."""
         said = self.shield.judge(self._state, voted)
         verdicts = tuple(
             SpecVerdict(spec=each.spec, sample=each.sample, lower=each.lower, upper=each.upper)
             for each in said.findings
         )
-        return said.action, _overruled(said, decision), verdicts
+        return said.action, _overruled(said, voted.decision), verdicts
 
     @property
     def counts(self) -> dict[str, int]:

@@ -21,11 +21,11 @@ from collections.abc import Collection, Hashable
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, final
 
-from custodes.bft.votes import ACTIONS, BLOCK, QUARANTINE
+from custodes.bft.votes import ACTIONS, ALERT, BLOCK, QUARANTINE
 from custodes.stl.streaming import Point
 from custodes.team.shield.forecast import ForecastRule
 from custodes.team.shield.rules import Rule, Rules
-from custodes.team.shield.signals import SECOND, Levels, Tally, sample
+from custodes.team.shield.signals import RECENT, SECOND, Levels, Tally, process_sample, sample
 from custodes.team.shield.state import BEGINNING, Scope, ShieldState
 from custodes.team.shield.verdicts import Finding, Judgement, Voted
 
@@ -67,6 +67,10 @@ class _Trial:
     """Of the process, after it."""
     team: Scope
     """Of the team, after it."""
+    alerts: bool
+    """Whether it raises an alert."""
+    contains: bool
+    """Whether it begins a containment."""
 
 
 @final
@@ -129,8 +133,12 @@ class Shield:
     def _seen(self, state: ShieldState, voted: Voted) -> tuple[Scope, Scope]:
         """Both scopes with the vote in their tally, at its time."""
         known = state.entities.get(voted.entity)
-        own = self._scope(self._own, self._period(state.now)) if known is None else self._caught_up(known, voted, state)
-        return replace(own, tally=own.tally.seen(voted)), replace(state.team, tally=state.team.tally.seen(voted))
+        if known is None:
+            own = replace(self._scope(self._own, self._period(state.now)), born=state.now)
+        else:
+            own = self._caught_up(known, voted, state)
+        own = replace(own, tally=own.tally.seen(voted), events=own.events + 1)
+        return own, replace(state.team, tally=state.team.tally.seen(voted))
 
     def _advance(self, state: ShieldState, time: int) -> None:
         """Let time pass for the team: quarantines run out, and samples close."""
@@ -212,7 +220,7 @@ class Shield:
         if held < BLOCK:
             until = state.now + self._lasts if action == QUARANTINE else own.held_until
             own = replace(own, held_until=until, blocked=action == BLOCK)
-        own_values = sample(own.tally, self._own_levels(own, voted.entity, state.now))
+        own_values = self._own_values(state, own, voted, action, held)
         team_values = sample(team.tally, self._levels_after(state, voted.entity, action, held))
         own, points = self._tried(self._own, own, own_values)
         team, more = self._tried(self._all, team, team_values)
@@ -226,7 +234,15 @@ class Shield:
             bounds = ((forecast, forecast.bound(own.samples)) for forecast in self.forecasts)
             violated += [(forecast, bound) for forecast, bound in bounds if bound is not None and bound < 0]
         violated.sort(key=lambda each: self._place[each[0].name])
-        return _Trial(action=action, violated=tuple(violated), points=(*points, *more), entity=own, team=team)
+        return _Trial(
+            action=action,
+            violated=tuple(violated),
+            points=(*points, *more),
+            entity=own,
+            team=team,
+            alerts=action in (ALERT, QUARANTINE) and not (voted.cleared or voted.open) and held < BLOCK,
+            contains=action >= QUARANTINE and action > held and not (voted.cleared and action == QUARANTINE),
+        )
 
     def _tried(
         self, rules: tuple[Rule, ...], scope: Scope, values: dict[str, float]
@@ -240,6 +256,21 @@ class Shield:
         scope = replace(scope, tally=Tally(), monitors=tuple(memory for _, memory in taken))
         return scope, tuple(point for point, _ in taken)
 
+    def _own_values(self, state: ShieldState, own: Scope, voted: Voted, action: int, held: int) -> dict[str, float]:
+        """A sample of the process's signals with an action in force."""
+        if not self.rules.process:
+            return sample(own.tally, self._own_levels(own, voted.entity, state.now))
+        oldest = state.judged - RECENT + 1
+        return process_sample(
+            voted,
+            action,
+            held=held,
+            event=own.events,
+            age=state.now - own.born,
+            alerts=sum(number >= oldest for number in state.alerts),
+            contained=sum(number >= oldest for number in state.contained),
+        )
+
     # --- after the vote ---
 
     def _settle(self, state: ShieldState, voted: Voted, trial: _Trial) -> None:
@@ -252,6 +283,12 @@ class Shield:
             state.held.pop(entity, None)
             if entity in self._critical:
                 state.critical.add(entity)
+        oldest = state.judged - RECENT + 1
+        if trial.alerts:
+            state.alerts = (*(number for number in state.alerts if number >= oldest), state.judged)
+        if trial.contains:
+            state.contained = (*(number for number in state.contained if number >= oldest), state.judged)
+        state.judged += 1
         state.team = trial.team
         state.entities[entity] = trial.entity
         state.entities.move_to_end(entity)

@@ -33,6 +33,69 @@ SIGNALS: Final[dict[str, str]] = {
 """Name and meaning; for a rule of one process the counts are of this process."""
 
 
+PROCESS: Final[dict[str, str]] = {
+    "event": "number of this event in the process's life, from 1",
+    "first": "1 at the first event of the process",
+    "age_s": "seconds since the first event of the process",
+    "evidence": "how bad what it touched, or runs, is known to be from training",
+    "decision": "severity that takes effect, 0 where it changes nothing",
+    "votes": "agents that voted Alert or more",
+    "alert": "1 where an alert is raised now (also by a Quarantine)",
+    "quarantine": "1 where a Quarantine begins now",
+    "block": "1 where the process is blocked now",
+    "contain": "1 where a Quarantine begins or the process is blocked now",
+    "contained": "1 where this event does not execute now",
+    "open": "1 while an alert is open",
+    "cleared": "1 while a benign verdict stands",
+    "alerts_recent": "alerts over the latest 1,000 events of all processes",
+    "contained_recent": "containments over the same",
+}
+"""Signals of rules of the other kind, those that teams are trained under: a sample at each event of one process."""
+
+UNTOLD: Final = ("evidence", "open", "cleared")
+"""Those of them that no ballot tells."""
+
+RECENT: Final = 1_000
+"""Events that `alerts_recent` and `contained_recent` count over."""
+
+
+def process_sample(
+    voted: Voted, action: int, *, held: int, event: int, age: int, alerts: int, contained: int
+) -> dict[str, float]:
+    """A sample of `PROCESS` with an action in force.
+
+    Args:
+        voted: The vote.
+        action: What is tried.
+        held: 0 where the process was free, QUARANTINE or BLOCK where it was not.
+        event: Number of the event in its life, from 1.
+        age: Nanoseconds since its first.
+        alerts: Alerts over the latest events but this one.
+        contained: Containments over the same.
+    """
+    block = action == BLOCK and held < BLOCK
+    quarantine = action == QUARANTINE and not voted.cleared and held < QUARANTINE
+    alert = action in (ALERT, QUARANTINE) and not voted.cleared and not voted.open and held < BLOCK
+    contain = block or quarantine
+    return {
+        "event": float(event),
+        "first": float(event == 1),
+        "age_s": age / SECOND,
+        "evidence": float(voted.evidence),
+        "decision": float(action if contain or alert else 0),
+        "votes": float(sum(vote >= ALERT for vote in voted.votes)),
+        "alert": float(alert),
+        "quarantine": float(quarantine),
+        "block": float(block),
+        "contain": float(contain),
+        "contained": float(contain or held >= QUARANTINE),
+        "open": float(voted.open),
+        "cleared": float(voted.cleared),
+        "alerts_recent": float(alerts + alert),
+        "contained_recent": float(contained + contain),
+    }
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tally:
     """What happened since the last sample."""

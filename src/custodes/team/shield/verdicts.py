@@ -22,6 +22,12 @@ class Voted:
     """What the vote rule made of the votes, 0 to 3."""
     reporting: int
     """Agents whose vote arrived."""
+    evidence: float = 0.0
+    """How bad what the process touched, or runs, is known to be, 0 to 1; no ballot tells it."""
+    open: bool = False
+    """An alert on the process is open; no ballot tells it."""
+    cleared: bool = False
+    """An analyst's benign verdict stands; no ballot tells it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
