@@ -55,6 +55,8 @@ def warm_start(
     Returns:
         Whether it was finished.
     """
+    for group in state.optimiser.param_groups:
+        group["lr"] = config.warm_start_learning_rate or config.learning_rate
     for _ in range(config.warm_start_iterations):
         if stop():
             return False
