@@ -166,7 +166,9 @@ class Log:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         text = path.read_text() if path is not None and path.exists() else ""
-        self.rows = [_row(json.loads(line)) for line in text.splitlines()]
+        rows = [_row(json.loads(line)) for line in text.splitlines()]
+        # Parts that ran side by side may have made the same run twice.
+        self.rows = list({(row.preset, row.fault, row.seed): row for row in rows}.values())
 
     def done(self, job: Job) -> bool:
         """Whether the log has it."""

@@ -30,7 +30,7 @@ class Entry:
 
 _POLICY: Final = ("entropy-never-falls", "entropy-collapse", "greedy-unlike-sampled", "idle-agent", "one-sided-team")
 """What a policy looks like whose gradient is wrong."""
-_CRITIC: Final = ("critic-not-learning", "value-target-scale", "return-unpredictable")
+_CRITIC: Final = ("critic-not-learning", "value-target-scale")
 """What a critic looks like whose targets or inputs are wrong."""
 _STEPS: Final = ("update-too-large", "update-too-small", "gradient-explosion", "gradient-vanishing", "clipping-always")
 """What the steps look like where the loss is wrong."""
@@ -41,7 +41,7 @@ CATALOGUE: Final[Mapping[str, Entry]] = {
         severity="critical",
         cause="a number that is none (NaN or infinite) entered the learner; all that is computed from it is lost",
         change="look at what makes the first such tensor; check divisions, logarithms and empty means there",
-        explains=(*_POLICY, *_CRITIC, *_STEPS, *_SIGNAL),
+        explains=(*_POLICY, *_CRITIC, *_STEPS, *_SIGNAL, "return-unpredictable"),
     ),
     "resume-mismatch": Entry(
         severity="critical",
@@ -104,13 +104,13 @@ CATALOGUE: Final[Mapping[str, Entry]] = {
         severity="critical",
         cause="the values that advantages are formed with are not the critic's, as where they were not denormalised",
         change="use denormalised values in advantages and returns, and normalise the target in the loss alone",
-        explains=(*_POLICY, *_CRITIC, *_SIGNAL, "return-target"),
+        explains=(*_POLICY, *_CRITIC, *_SIGNAL, "return-target", "return-unpredictable"),
     ),
     "return-target": Entry(
         severity="critical",
         cause="the value target is not the return of the rewards that were paid",
         change="form returns from rewards and values, before advantages are normalised",
-        explains=(*_POLICY, *_CRITIC),
+        explains=(*_POLICY, *_CRITIC, "return-unpredictable"),
     ),
     "truncation-as-termination": Entry(
         severity="critical",
