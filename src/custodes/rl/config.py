@@ -75,7 +75,8 @@ class LearnerConfig:
     warm_start_temperature: float = 0.1
     """Reward for which a warm start by worth prefers one action e times to another, above 0."""
     warm_start_learning_rate: float = 0.0
-    """Adam step size of the warm start; 0 takes `learning_rate`. PPO then goes on at its own."""
+    """Adam step size at the start of the warm start, which falls to a tenth; 0 takes `learning_rate`. PPO then goes on
+    at its own."""
     warm_start_iterations: int = 20
     """How many rollouts' worth of supervised passes, when `warm_start` is on; their decisions count in the budget."""
     autocast: bool = False
