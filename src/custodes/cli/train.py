@@ -27,6 +27,12 @@ def train(
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="Seed of the run.")] = None,
     changes: SetOption = None,
+    specs: Annotated[
+        str | None,
+        typer.Option(
+            "--specs", metavar="FILE", help="Hold the team to the rules of this TOML file; default: those shipped."
+        ),
+    ] = None,
     max_rejects: MaxRejectsOption = None,
     resume: Annotated[
         Path | None, typer.Option("--resume", metavar="RUN", help="Continue this run, to the last bit.")
@@ -34,11 +40,11 @@ def train(
 ) -> None:
     """Train a team on a recording; Ctrl-C leaves a run that `--resume` continues exactly."""
     if resume is not None:
-        flags = {"--preset": preset, "--out": out, "--seed": seed, "--max-rejects": max_rejects}
+        flags = {"--preset": preset, "--out": out, "--seed": seed, "--specs": specs, "--max-rejects": max_rejects}
         _refuse_with_resume([flag for flag, value in flags.items() if value is not None])
         _continue(resume, data, changes or [])
     else:
-        _start(preset, data, out, settings(changes, max_rejects=max_rejects, seed=seed))
+        _start(preset, data, out, settings(changes, max_rejects=max_rejects, seed=seed, rules__file=specs))
 
 
 def _start(preset: str | None, data: Path | None, out: Path | None, overrides: list[str]) -> None:

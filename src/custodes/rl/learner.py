@@ -11,7 +11,7 @@ Algorithm 1 of Schulman et al. 2017 with generalised advantages (2016), for A ag
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -27,7 +27,23 @@ from custodes.rl.state import LearnerState
 from custodes.rl.statistics import action_shares, counts, explained_variance, f1
 
 
-def iterate(state: LearnerState, env: VectorEnv, config: LearnerConfig, progress: float) -> dict[str, Any]:
+class Teacher(Protocol):
+    """Whoever wants more of a team than reward: it may change what a rollout pays and what its actions were worth."""
+
+    def pay(self, rollout: Rollout) -> Rollout:
+        """The rollout with what it pays; called once for each, before targets are formed."""
+        ...
+
+    def teach(
+        self, state: LearnerState, rollout: Rollout, learnt: Targets, config: LearnerConfig
+    ) -> tuple[Targets, LearnerConfig]:
+        """Advantages to learn from, and the settings to do it by; called once for each, before the update."""
+        ...
+
+
+def iterate(
+    state: LearnerState, env: VectorEnv, config: LearnerConfig, progress: float, teacher: Teacher | None = None
+) -> dict[str, Any]:
     """Play one rollout and learn from it.
 
     Args:
@@ -35,6 +51,7 @@ def iterate(state: LearnerState, env: VectorEnv, config: LearnerConfig, progress
         env: Stepped in place.
         config: Settings.
         progress: Share of the decision budget spent, 0 to 1, for the schedules.
+        teacher: Constraints beside the reward; None for none.
 
     Returns:
         The iteration's metrics (docs/run-folder.md), all but evaluation and timing.
@@ -49,10 +66,12 @@ def iterate(state: LearnerState, env: VectorEnv, config: LearnerConfig, progress
         chunk=config.chunk,
         bootstrap=config.gamma > 0.0,
     )
+    rollout = rollout if teacher is None else teacher.pay(rollout)
     learnt = form_targets(rollout, config)
+    lesson, how = (learnt, config) if teacher is None else teacher.teach(state, rollout, learnt, config)
     rate, bonus = learning_rate(config, progress), entropy_coefficient(config, progress)
     acting_value = rollout.value
-    report = update(state, rollout, learnt, config, learning_rate=rate, entropy_coefficient=bonus)
+    report = update(state, rollout, lesson, how, learning_rate=rate, entropy_coefficient=bonus)
     state.iteration += 1
     state.decisions += rollout.decision.numel()
     floor = _floor(state, rollout, learnt) if state.iteration % config.floor_every == 0 else None

@@ -17,15 +17,20 @@ from custodes.env.lanes import Lanes
 from custodes.errors import CustodesError
 from custodes.evaluate.baselines import rewards_of
 from custodes.evaluate.metrics import binary_metrics, contains
+from custodes.interface import VectorEnv
 from custodes.rl.learner import iterate
+from custodes.rl.networks import Policy
 from custodes.rl.state import LearnerState, create, pack, unpack
 from custodes.rl.warmstart import warm_start
+from custodes.team.rules.book import RuleBook
+from custodes.team.rules.teacher import RuleTeacher
 from custodes.team.team import Team
 from custodes.team.workload import Player, Workload
 from custodes.train import checkpoint
 from custodes.train.config import RunConfig
 from custodes.train.encoder_file import encoder_digest, read_encoder, write_encoder
 from custodes.train.rejected import REJECTS, move_into_run, rejects_aside
+from custodes.train.rules import check_rules, rules_of, run_rules, teacher_of, write_rules
 from custodes.train.run_folder import RunFolder, check_new, create_run, current_versions, open_run
 from custodes.train.scoring import response_of, reward_columns, team_warnings, workload_for
 from custodes.train.tensorboard import EventLog
@@ -65,6 +70,13 @@ class _Session:
     """Time spent in iterations so far."""
     warmed: bool
     """The supervised warm start, if there is one, is done."""
+    teacher: RuleTeacher | None
+    """Holds the team to its rules; None for a run without."""
+
+    @property
+    def stage(self) -> VectorEnv:
+        """What the learner steps."""
+        return self.env if self.teacher is None else self.teacher.watch
 
 
 def train(config: RunConfig, out: Path, watcher: Watcher | None = None) -> RunFolder:
@@ -80,16 +92,19 @@ def train(config: RunConfig, out: Path, watcher: Watcher | None = None) -> RunFo
     """
     watcher = watcher or Watcher()
     check_new(out)
+    book = rules_of(config)
     _use_threads(config)
     device = _device(config)
     with rejects_aside(out) as rejects:
         workload = workload_for(config, rejects=rejects, device=device)
         player = _player(config, workload, device)  # Before the folder is made: it refuses what does not fit.
+        teacher = teacher_of(config, book, workload, *_played(player), watcher.warn)
         run = create_run(out, config, workload.dataset.digest, encoder=encoder_digest(workload.encoder))
         move_into_run(rejects, out)
     with run.lock():
         write_encoder(out, workload.encoder)
-        session = _session(run, workload, player)
+        write_rules(out, book)
+        session = _session(run, workload, player, teacher)
         _save(session)
         _say_warnings(session, watcher)
         _loop(session, watcher)
@@ -114,9 +129,10 @@ def resume(out: Path, watcher: Watcher | None = None) -> RunFolder:
     with run.lock():
         workload = workload_for(config, encoder=read_encoder(out, run.encoder), device=device)
         check_digest(run, workload)
-        session = _session(run, workload, _player(config, workload, device))
+        player, book = _player(config, workload, device), run_rules(run)
+        session = _session(run, workload, player, teacher_of(config, book, workload, *_played(player), watcher.warn))
         if any((run.checkpoints / name).exists() for name in (checkpoint.LAST, checkpoint.PREVIOUS)):
-            _restore(session, checkpoint.load(run.checkpoints, watcher.warn))
+            _restore(session, checkpoint.load(run.checkpoints, watcher.warn), book)
         # Else it was cut before its first checkpoint: the settings and the seed make that one again.
         run.keep_metrics(session.learner.iteration)
         _say_changes(run, watcher)
@@ -125,8 +141,12 @@ def resume(out: Path, watcher: Watcher | None = None) -> RunFolder:
     return run
 
 
-def _restore(session: _Session, saved: checkpoint.Checkpoint) -> None:
+def _restore(session: _Session, saved: checkpoint.Checkpoint, book: RuleBook | None) -> None:
     """Put a checkpoint into a fresh session."""
+    check_rules(book, saved.scalars.get("rules"), session.run.path)
+    if session.teacher is not None:
+        kept = {k.removeprefix(TAUGHT): v for k, v in saved.tensors.items() if k.startswith(TAUGHT)}
+        session.teacher.load_state(kept)
     unpack(session.learner, session.env, dict(saved.tensors), dict(saved.scalars))
     session.next_evaluation = int(saved.scalars["next_evaluation"])
     session.best = float(saved.scalars["best"])
@@ -168,7 +188,15 @@ def _player(config: RunConfig, workload: Workload, device: torch.device) -> tupl
     return env, create(config.rl, env, config.seed, device)
 
 
-def _session(run: RunFolder, workload: Workload, player: tuple[Player, LearnerState]) -> _Session:
+def _played(player: tuple[Player, LearnerState]) -> tuple[Player, Policy]:
+    """What is stepped, and by whom."""
+    env, learner = player
+    return env, learner.policy
+
+
+def _session(
+    run: RunFolder, workload: Workload, player: tuple[Player, LearnerState], teacher: RuleTeacher | None
+) -> _Session:
     env, learner = player
     return _Session(
         run=run,
@@ -181,6 +209,7 @@ def _session(run: RunFolder, workload: Workload, player: tuple[Player, LearnerSt
         best=-math.inf,
         seconds=0.0,
         warmed=not run.config.rl.warm_start,
+        teacher=teacher,
     )
 
 
@@ -192,7 +221,7 @@ def _loop(session: _Session, watcher: Watcher) -> None:
     watcher.started(session.run, learner.decisions, (total + warm) * per_iteration)
     if not session.warmed:
         answer = BLOCK if config.env.task == "response" else QUARANTINE
-        if not warm_start(learner, session.env, config.rl, watcher.stop, answer=answer):
+        if not warm_start(learner, session.stage, config.rl, watcher.stop, answer=answer):
             return  # The checkpoint from before it stands; a resumed run warms up anew, to the same bits.
         session.warmed = True
         _save(session)
@@ -200,7 +229,7 @@ def _loop(session: _Session, watcher: Watcher) -> None:
     with log as events:
         while learner.iteration < total:
             begin = time.perf_counter()
-            line = iterate(learner, session.env, config.rl, learner.iteration / total)
+            line = iterate(learner, session.stage, config.rl, learner.iteration / total, *_taught(session))
             seconds = time.perf_counter() - begin
             session.seconds += seconds
             _check_finite(line, session)
@@ -208,7 +237,8 @@ def _loop(session: _Session, watcher: Watcher) -> None:
             # The next iteration must not overstep the interval between two evaluations.
             due = learner.decisions + per_iteration > session.next_evaluation
             line |= _evaluate(session) if due or last else dict.fromkeys(EVALUATED)
-            line |= {"stl_satisfied": None, "steps_per_second": per_iteration / seconds, "seconds": session.seconds}
+            line |= {"stl_satisfied": None} if session.teacher is None else session.teacher.metrics()
+            line |= {"steps_per_second": per_iteration / seconds, "seconds": session.seconds}
             session.run.append_metrics(line)
             events.write(line)
             watcher.iterated(line)
@@ -219,6 +249,13 @@ def _loop(session: _Session, watcher: Watcher) -> None:
                 return
 
 
+def _taught(session: _Session) -> tuple[RuleTeacher, ...]:
+    """The teacher, where there is one."""
+    return () if session.teacher is None else (session.teacher,)
+
+
+TAUGHT: Final = "rules."
+"""Before the names of a teacher's tensors in a checkpoint."""
 EVALUATED: Final = ("eval_f1", "eval_precision", "eval_recall", "eval_reward_per_decision", "eval_response")
 
 
@@ -256,6 +293,9 @@ def _packed(session: _Session) -> tuple[dict[str, torch.Tensor], dict[str, Any]]
         "seconds": session.seconds,
         "warmed": session.warmed,
     }
+    if session.teacher is not None:
+        tensors |= {f"{TAUGHT}{name}": value for name, value in session.teacher.state().items()}
+        extra["rules"] = session.teacher.book.digest
     return tensors, scalars | extra
 
 
