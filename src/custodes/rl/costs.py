@@ -130,7 +130,8 @@ class CostCritics:
     def _values(self, known: Tensor) -> Tensor:
         """[T, B, A, S] from [A, T, B, P]."""
         A, T, B, _ = known.shape
-        return self.network(known.flatten(1, 2)).reshape(A, T, B, -1).permute(1, 2, 0, 3)  # type: ignore[no-any-return]
+        values: Tensor = self.network(known.flatten(1, 2))
+        return values.reshape(A, T, B, -1).permute(1, 2, 0, 3)
 
     def _following(self, policy: Policy, position: Position, context: Tensor) -> Tensor:
         """Values [B, A, S] at the observation after the last step, under what was waited for at the last one."""
@@ -138,7 +139,8 @@ class CostCritics:
         after = state.actor[0] if policy.critic is None else state.critic[0].expand_as(state.actor[0])
         seen = position.observation.agents.transpose(0, 1)
         known = torch.cat((seen, after, context.transpose(0, 1)), dim=-1)
-        return self.network(known).transpose(0, 1)  # type: ignore[no-any-return]
+        values: Tensor = self.network(known)
+        return values.transpose(0, 1)
 
     def _fit(self, known: Tensor, target: Tensor) -> None:
         for _ in range(self._epochs):
@@ -184,9 +186,9 @@ class CostCritics:
 def discount_of(delay: int | None) -> float:
     """Discount per step of a cost that becomes known so many steps, at most, after the act that decides it.
 
-    The cost itself is undiscounted. This discount only says how far an action is held to account (Schulman et al. 2016,
-    section 3: it trades bias for variance): 0 for what is known at once, an effective horizon of the delay plus one else,
-    and 1 without a bound.
+    The rate that is constrained is undiscounted. This discount only says how far an action is held to account (Schulman
+    et al. 2016, section 3: it trades bias for variance): 0 for what is known at once, an effective horizon of the delay
+    plus one else, and 1 without a bound.
     """
     return 1.0 if delay is None else delay / (delay + 1)
 

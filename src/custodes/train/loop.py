@@ -287,7 +287,7 @@ def _evaluate(session: _Session) -> dict[str, Any]:
 
 def _packed(session: _Session) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     tensors, scalars = pack(session.learner, session.env)
-    extra = {
+    extra: dict[str, Any] = {
         "next_evaluation": session.next_evaluation,
         "best": session.best,
         "seconds": session.seconds,

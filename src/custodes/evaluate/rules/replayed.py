@@ -113,7 +113,8 @@ def _support(state: NDArray[np.int8], taken: NDArray[np.int8], votes: NDArray[np
     if votes.ndim == 3:
         column = np.where(state == GONE, 0, state).astype(np.int64)
         votes = np.take_along_axis(votes, column[:, None, None], axis=2)[:, :, 0]
-    return (votes >= ALERT).sum(axis=1).astype(np.int64)
+    support: NDArray[np.int64] = (votes >= ALERT).sum(axis=1).astype(np.int64)
+    return support
 
 
 def _lives(recording: Recording, replayed: Replayed, signals: Mapping[str, Tensor]) -> Iterator[Lives]:

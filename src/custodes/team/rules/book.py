@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -148,8 +149,6 @@ def check_signals(book: RuleBook, known: Iterable[str]) -> None:
     Raises:
         CustodesError: At the first rule that does.
     """
-    import difflib
-
     names = tuple(known)
     for rule in book.rules:
         for name in rule.signals:

@@ -116,9 +116,9 @@ class Ledger:
         begins = torch.cat((self._fresh[None], seen.over[:-1]))
         acted = self._acted_signals(seen, begins)
         place = torch.cat((self._place, seen.place))
-        every = (
-            torch.cat((self._acted, torch.stack([acted[name] for name in self.acting])), dim=1) if self.acting else None
-        )
+        every = None
+        if self.acting:
+            every = torch.cat((self._acted, torch.stack([acted[name] for name in self.acting])), dim=1)
         settled = self._judge(seen, begins, acted, place, every) if judged else None
         self._keep(seen, begins, place, every)
         return settled

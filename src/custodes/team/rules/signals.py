@@ -6,6 +6,7 @@ The same names mean the same in training (lanes of the environment), in scoring 
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -144,8 +145,6 @@ def event_signals(
 
 def unknown_signal(name: str, inputs: Iterable[str]) -> StlError:
     """The error of a rule that speaks of something else."""
-    import difflib
-
     known = (*SIGNALS, *inputs)
     near = difflib.get_close_matches(name, known, n=1)
     fix = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(SIGNALS)}, and the names of inputs in quotes"
@@ -156,7 +155,7 @@ def _evidence(recording: Recording, features: NDArray[np.float32], encoder: Enco
     columns = [place for place, column in enumerate(encoder.columns) if column.group in EVIDENCE]
     if not columns:
         return np.zeros(len(recording.rows), dtype=np.float32)
-    found: Floats = features[np.ix_(recording.source, columns)].max(axis=1).astype(np.float32)
+    found: Floats = features[recording.source][:, columns].max(axis=1).astype(np.float32)
     return found
 
 
