@@ -31,6 +31,7 @@ class SpecLine(msgspec.Struct, frozen=True, kw_only=True):
     multiplier: Number
     trained: bool
     value_loss: Number = None
+    eval_satisfied: Number = None
 
 
 class MetricsLine(msgspec.Struct, frozen=True, kw_only=True):

@@ -220,19 +220,25 @@ def cost_advantages(
 
 
 def combined(targets: Targets, costs: Tensor, multipliers: Tensor, *, normalise: bool) -> Targets:
-    """Targets whose advantages weigh the reward against the costs: (A - sum of l_s C_s) / (1 + sum of l_s).
+    """Targets whose advantages weigh the reward against the costs: A - sum of l_s C_s, on a scale of 1.
+
+    Stooke et al. divide by 1 + sum of l_s, so that steps stay of one size. Here most costs are rare: such a divisor
+    would take away the reward's weight against the entropy bonus wherever no cost is paid. So the sum is brought to
+    deviation 1 as a whole; the proportions in it are what the multipliers say.
 
     Args:
         targets: Of the reward.
         costs: Advantages of the costs [T, B, A, S], mean 0.
         multipliers: l, [S].
-        normalise: Bring the reward's advantages to mean 0 and deviation 1 first (the update must not do it again).
-            Those of the costs keep their scale: divided by its deviation, a cost that is never paid would shout.
+        normalise: Bring the reward's advantages to mean 0 and deviation 1 first, and the sum after (the update must
+            not do it again); else it is divided by 1 + sum of l_s. Those of the costs keep their scale: divided by its
+            deviation, a cost that is hardly ever paid would shout.
     """
     advantage = targets.advantages
     if normalise:
         flat = advantage.flatten(0, 1)
         advantage = (advantage - flat.mean(0)) / (flat.std(0, correction=0) + 1e-8)
     weights = multipliers.to(device=costs.device, dtype=costs.dtype)
-    mixed = (advantage - (costs * weights).sum(-1)) / (1.0 + weights.sum())
-    return replace(targets, advantages=mixed)
+    mixed = advantage - (costs * weights).sum(-1)
+    size = mixed.flatten(0, 1).std(0, correction=0) + 1e-8 if normalise else 1.0 + weights.sum()
+    return replace(targets, advantages=mixed / size)

@@ -33,6 +33,8 @@ class Gains:
     """Largest multiplier, above 0."""
     smoothing: float
     """Share of the old counts that is kept per update, 0 to below 1."""
+    prior: float = 0.0
+    """Windows without a violation that are added to the counts, 0 or more: one violated window is no rate."""
 
 
 @final
@@ -59,7 +61,7 @@ class Multipliers:
     @property
     def rate(self) -> Tensor:
         """float64 [S]: share of windows violated, lately; NaN where there was none yet."""
-        return self._violated / self._weight
+        return torch.where(self._weight > 0, self._violated / (self._weight + self._gains.prior), torch.nan)
 
     def update(self, weight: Sequence[float], violated: Sequence[float]) -> None:
         """Take in the windows of a rollout, and set the multipliers anew.

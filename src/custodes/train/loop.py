@@ -17,6 +17,7 @@ from custodes.env.lanes import Lanes
 from custodes.errors import CustodesError
 from custodes.evaluate.baselines import rewards_of
 from custodes.evaluate.metrics import binary_metrics, contains
+from custodes.evaluate.rules.record import shortfall
 from custodes.interface import VectorEnv
 from custodes.rl.learner import iterate
 from custodes.rl.networks import Policy
@@ -24,13 +25,13 @@ from custodes.rl.state import LearnerState, create, pack, unpack
 from custodes.rl.warmstart import warm_start
 from custodes.team.rules.book import RuleBook
 from custodes.team.rules.teacher import RuleTeacher
-from custodes.team.team import Team
+from custodes.team.team import Play, Team
 from custodes.team.workload import Player, Workload
 from custodes.train import checkpoint
 from custodes.train.config import RunConfig
 from custodes.train.encoder_file import encoder_digest, read_encoder, write_encoder
 from custodes.train.rejected import REJECTS, move_into_run, rejects_aside
-from custodes.train.rules import check_rules, rules_of, run_rules, teacher_of, write_rules
+from custodes.train.rules import Check, check_rules, rules_of, run_rules, teacher_of, write_rules
 from custodes.train.run_folder import RunFolder, check_new, create_run, current_versions, open_run
 from custodes.train.scoring import response_of, reward_columns, team_warnings, workload_for
 from custodes.train.tensorboard import EventLog
@@ -72,6 +73,8 @@ class _Session:
     """The supervised warm start, if there is one, is done."""
     teacher: RuleTeacher | None
     """Holds the team to its rules; None for a run without."""
+    check: Check | None
+    """The validation part, to judge rules on."""
 
     @property
     def stage(self) -> VectorEnv:
@@ -198,18 +201,20 @@ def _session(
     run: RunFolder, workload: Workload, player: tuple[Player, LearnerState], teacher: RuleTeacher | None
 ) -> _Session:
     env, learner = player
+    validation = workload.lanes("validation")
     return _Session(
         run=run,
         config=run.config,
         workload=workload,
         env=env,
         learner=learner,
-        validation=workload.lanes("validation"),
+        validation=validation,
         next_evaluation=0,
         best=-math.inf,
         seconds=0.0,
         warmed=not run.config.rl.warm_start,
         teacher=teacher,
+        check=None if teacher is None else Check.of(teacher.book, workload, validation.order),
     )
 
 
@@ -236,8 +241,8 @@ def _loop(session: _Session, watcher: Watcher) -> None:
             last = learner.iteration == total
             # The next iteration must not overstep the interval between two evaluations.
             due = learner.decisions + per_iteration > session.next_evaluation
-            line |= _evaluate(session) if due or last else dict.fromkeys(EVALUATED)
             line |= {"stl_satisfied": None} if session.teacher is None else session.teacher.metrics()
+            line |= _evaluate(session, line) if due or last else dict.fromkeys(EVALUATED)
             line |= {"steps_per_second": per_iteration / seconds, "seconds": session.seconds}
             session.run.append_metrics(line)
             events.write(line)
@@ -259,8 +264,8 @@ TAUGHT: Final = "rules."
 EVALUATED: Final = ("eval_f1", "eval_precision", "eval_recall", "eval_reward_per_decision", "eval_response")
 
 
-def _evaluate(session: _Session) -> dict[str, Any]:
-    """Play the validation part greedily; keep the state that did best."""
+def _evaluate(session: _Session, line: dict[str, Any]) -> dict[str, Any]:
+    """Play the validation part greedily; keep the state that did best. Rules' figures are put into the line's specs."""
     learner, workload = session.learner, session.workload
     play, response = response_of(Team.of(learner.policy), workload, session.validation)
     labels = workload.dataset.labels[play.rows]
@@ -273,6 +278,7 @@ def _evaluate(session: _Session) -> dict[str, Any]:
     session.next_evaluation = learner.decisions + session.config.train.eval_every
     # A team that was trained on the validation part too is not chosen by it: the last one stands.
     score = (metrics["f1"] or 0.0) if response is None else response
+    score -= _missed(session, play, line)
     if score > session.best or workload.refit:
         session.best = score
         checkpoint.save_best(session.run.checkpoints, *_packed(session))
@@ -283,6 +289,17 @@ def _evaluate(session: _Session) -> dict[str, Any]:
         "eval_reward_per_decision": metrics["reward_per_decision"],
         "eval_response": response,
     }
+
+
+def _missed(session: _Session, play: Play, line: dict[str, Any]) -> float:
+    """How far rules that are trained are missed on validation, in all; a team that keeps them is the better one."""
+    teacher, check = session.teacher, session.check
+    if teacher is None or check is None:
+        return 0.0
+    held = check.held(play)
+    for name, each in held.items():
+        line["specs"][name]["eval_satisfied"] = each.rate
+    return shortfall(check.book, held, {name: line["specs"][name]["trained"] for name in held})
 
 
 def _packed(session: _Session) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

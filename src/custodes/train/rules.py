@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from custodes.env.response.env import ResponseEnv
+from custodes.env.response.recording import Recording
+from custodes.env.response.replay import replay
 from custodes.errors import CustodesError
+from custodes.evaluate.response.record import in_order
 from custodes.evaluate.rules.feasible import Feasibility, feasibility
+from custodes.evaluate.rules.record import spec_records
+from custodes.evaluate.rules.replayed import Floats, Held, judge_replay
+from custodes.evaluate.rules.schema import SpecRecord
 from custodes.rl.networks import Policy
 from custodes.stl.errors import StlError
 from custodes.team.rules.book import RuleBook, book_of, check_signals, read_book
@@ -16,6 +26,7 @@ from custodes.team.rules.ground import Ground
 from custodes.team.rules.signals import ACTED, SIGNALS, event_signals
 from custodes.team.rules.teacher import RuleTeacher
 from custodes.team.rules.watch import Watch
+from custodes.team.team import Play
 from custodes.team.workload import Workload
 from custodes.train.atomic import disk_error, write_atomic
 from custodes.train.config import RunConfig
@@ -107,9 +118,13 @@ def teacher_of(
 
 def known_feasibility(book: RuleBook, env: ResponseEnv, workload: Workload) -> Mapping[str, Feasibility]:
     """What policies that know the truth, or nothing, make of the rules on the training part."""
+    return feasibility(book, env.recording, _events(book, workload, env.recording), workload.costs)
+
+
+def _events(book: RuleBook, workload: Workload, recording: Recording) -> Mapping[str, Floats]:
+    """The signals of the rules that need no team, for each event of a part."""
     names = [name for name in book.signals if name not in ACTED]
-    events = event_signals(env.recording, workload.features, workload.encoder, names)
-    return feasibility(book, env.recording, events, workload.costs)
+    return event_signals(recording, workload.features, workload.encoder, names)
 
 
 def _not_trained(name: str, allowed: float, known: Feasibility) -> str | None:
@@ -123,3 +138,43 @@ def _not_trained(name: str, allowed: float, known: Feasibility) -> str | None:
         f"(at least {1 - allowed:.2f} of its windows wanted; oracle {oracle.rate or 0.0:.2f} of {oracle.triggered:,}, "
         f"best {best} {held.rate or 0.0:.2f} of {held.triggered:,})"
     )
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """A part on which rules are judged again and again."""
+
+    book: RuleBook
+    """The rules."""
+    recording: Recording
+    """The part, M events."""
+    events: Mapping[str, Floats]
+    """Signals that need no team."""
+    workload: Workload
+    """What it is a part of."""
+
+    @staticmethod
+    def of(book: RuleBook, workload: Workload, rows: NDArray[np.int64]) -> Check:
+        """Prepare the part that has some rows."""
+        recording = workload.recording(np.sort(rows))
+        return Check(book=book, recording=recording, events=_events(book, workload, recording), workload=workload)
+
+    def held(self, play: Play) -> dict[str, Held]:
+        """How the rules held in a replay of what a team decided on the part."""
+        assert play.decisions_by_state is not None
+        assert play.votes_by_state is not None
+        said = in_order(self.recording, play.rows, play.decisions_by_state)
+        votes = in_order(self.recording, play.rows, play.votes_by_state)
+        replayed = replay(self.recording, said, self.workload.costs, trace=True)
+        return judge_replay(self.book, self.recording, replayed, self.events, votes)
+
+    def records(self, play: Play, others: Mapping[str, NDArray[np.integer]]) -> dict[str, SpecRecord]:
+        """The `stl` part of an evaluation.
+
+        Args:
+            play: Of the team.
+            others: Decisions of further policies on the part, in the order of its recording.
+        """
+        known = feasibility(self.book, self.recording, self.events, self.workload.costs, others)
+        return spec_records(self.book, self.held(play), known)

@@ -29,6 +29,7 @@ from custodes.team.workload import Workload, prepare, with_data
 from custodes.train import checkpoint
 from custodes.train.config import RunConfig
 from custodes.train.encoder_file import read_encoder
+from custodes.train.rules import Check, check_rules, run_rules
 from custodes.train.run_folder import RunFolder
 
 
@@ -114,6 +115,9 @@ def evaluate_run(
         beside = score_baselines(workload, part, baselines, run.config.seed)
         return evaluate_play(played, scene, beside, seconds=seconds)
     assert play.decisions_by_state is not None
+    book = run_rules(run)
+    check_rules(book, saved.scalars.get("rules"), run.path)
+    beside_it: dict[str, NDArray[np.int8]] = {}
     scores = score_response(
         workload,
         part,
@@ -122,8 +126,10 @@ def evaluate_run(
         votes=play.votes_by_state,
         baselines=baselines,
         seed=run.config.seed,
+        heard=beside_it.__setitem__,
     )
-    return evaluate_play(played, scene, scores.baselines, seconds=seconds, response=scores.record)
+    stl = None if book is None else Check.of(book, workload, lanes.order).records(play, beside_it)
+    return evaluate_play(played, scene, scores.baselines, seconds=seconds, response=scores.record, stl=stl)
 
 
 def _scene(

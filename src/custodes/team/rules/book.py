@@ -62,6 +62,11 @@ class Rule:
         return signals(self.body)
 
     @cached_property
+    def joint(self) -> bool:
+        """Speaks of how agents vote together, so that no agent keeps or breaks it alone."""
+        return "votes" in self.signals
+
+    @cached_property
     def horizon(self) -> int | None:
         """So many events after a window's own the verdict on it is due; None: at the end of the process's life."""
         return horizon(self.body)

@@ -26,6 +26,8 @@ class RulesConfig:
     """Multiplier per unit that the rate rises in an iteration, 0 or more."""
     smoothing: float = 0.8
     """Share of the old counts of windows kept per iteration when the rate is taken, 0 to below 1."""
+    prior: float = 4.0
+    """Windows without a violation that are added to these counts, 0 or more: one violated window is no rate."""
     most: float = 20.0
     """Largest multiplier, above 0."""
     penalty: float = 1.0
@@ -41,7 +43,7 @@ class RulesConfig:
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
-        for name in ("proportional", "integral", "derivative", "penalty"):
+        for name in ("proportional", "integral", "derivative", "prior", "penalty"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise ValueError(f"{name} is {value}, not a finite number of 0 or more")

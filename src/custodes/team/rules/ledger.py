@@ -1,7 +1,8 @@
 """The costs of a rollout: every rule judged over the lives in it, for the team and for each agent's own votes.
 
 An agent is judged by what its own vote would have been as the decision, in the states that the team's decisions led to
-(as `env.credit = "individual"` pays it); with credit "team" everybody bears the team's costs. Windows that a rollout
+(as `env.credit = "individual"` pays it); with credit "team", and for rules on how agents vote together, everybody bears
+the team's costs. Windows that a rollout
 leaves open are kept until they are known, so nothing is judged twice and nothing is left out but what a window of
 events cuts off.
 """
@@ -229,6 +230,9 @@ class Ledger:
                 _spread(cost[..., index], costs_of(rule, lives, verdicts, self.book.end), some, step, new)
             for index, rule in enumerate(self._late):
                 _spread(waits[..., index], holds(_asked(rule), lives, self.book.end), some, step, new)
+        for index, rule in enumerate(rules):
+            if rule.joint:
+                cost[..., index] = cost[..., -1:, index]
         states = torch.nn.functional.one_hot(seen.state, _STATES).float()[:, :, None].expand(T, B, groups, _STATES)
         context = torch.cat((states, acted["contained"][..., None], waits), dim=-1)
         return Settled(

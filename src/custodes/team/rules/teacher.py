@@ -69,6 +69,7 @@ class RuleTeacher:
             derivative=config.derivative,
             most=config.most,
             smoothing=config.smoothing,
+            prior=config.prior,
         )
         self._weighs = config.method == "lagrangian"
         aims = [rule.allowed * config.tighten for rule in book.rules]
