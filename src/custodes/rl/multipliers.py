@@ -66,7 +66,8 @@ class Multipliers:
     def update(self, weight: Sequence[float], violated: Sequence[float]) -> None:
         """Take in the windows of a rollout, and set the multipliers anew.
 
-        A constraint without a window yet keeps its multiplier.
+        A constraint that never had a window keeps its multiplier; one that has none any more is forgotten slowly, as
+        its counts fade against `prior`.
 
         Args:
             weight: Windows by constraint.

@@ -38,7 +38,7 @@ formula = "always (contain -> votes >= 3)"
 name = "calm"
 formula = "always (event > 1 and prev contained -> always[1:2] (not alert))"
 """
-"""One rule of every shape: a duty without end, one that looks ahead, past only, a count, a joint one, a bounded duty."""
+"""A rule of every shape: a duty without end, one that looks ahead, past only, a count, a joint one, a bounded duty."""
 
 
 def encoder() -> Encoder:
@@ -96,8 +96,7 @@ class Stage:
         slots, agents = self.env.slots, self.env.agents
         for _ in range(steps):
             own, common = (
-                torch.multinomial(chances.expand(size, 4), 1, generator=generator)
-                for size in (slots * agents, slots)
+                torch.multinomial(chances.expand(size, 4), 1, generator=generator) for size in (slots * agents, slots)
             )
             follows = torch.rand(slots, agents, generator=generator) < 0.6
             self.watch.step(torch.where(follows, common, own.reshape(slots, agents)))

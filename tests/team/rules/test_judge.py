@@ -75,7 +75,7 @@ def value(formula: object, trace: Trace, length: int, at: int, end: str) -> tupl
 
 
 def known_at(rule: Rule, trace: Trace, complete: bool, at: int) -> int:
-    """When a window's verdict is known: a duty's breach when it comes; else at its horizon or at the end of the life."""
+    """When a window's verdict is known: a duty's breach when it comes; else at its horizon or at the life's end."""
     length = len(trace["a"])
     if rule.duty is not None:
         for now in range(at, length):

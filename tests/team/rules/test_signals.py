@@ -12,9 +12,7 @@ from custodes.team.rules.signals import ACTED, EVENT, SIGNALS, event_signals, is
 from tests.env.response.worlds import Event, World, worlds
 from tests.team.rules.stages import encoder, features
 
-TWO = World(
-    events=(Event(time=1, entity="a"), Event(time=2, entity="a", label=1)), rows=(0, 1), costs=ResponseCosts()
-)
+TWO = World(events=(Event(time=1, entity="a"), Event(time=2, entity="a", label=1)), rows=(0, 1), costs=ResponseCosts())
 
 
 @settings(max_examples=60, deadline=None)
