@@ -33,7 +33,7 @@ class Feasibility:
 
     def best(self) -> tuple[str, Held]:
         """The policy that keeps it best."""
-        return max(self.evidence.items(), key=lambda item: 1.0 if item[1].rate is None else item[1].rate)
+        return max(self.evidence.items(), key=lambda item: -1.0 if item[1].rate is None else item[1].rate)
 
 
 def feasibility(
@@ -76,8 +76,8 @@ def feasibility(
 
 
 def keeps(rule: Rule, held: Held) -> bool:
-    """Whether a rule was kept: vacuously, where it was never triggered."""
-    return held.rate is None or held.rate >= 1.0 - rule.allowed
+    """Whether a rule was kept. Without a window only a rule about what the team does is; else nothing was shown."""
+    return rule.about_acts if held.rate is None else held.rate >= 1.0 - rule.allowed
 
 
 def _kept(rule: Rule, tried: Mapping[str, Held]) -> bool:

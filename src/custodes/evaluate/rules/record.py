@@ -20,8 +20,8 @@ def spec_records(book: RuleBook, held: Mapping[str, Held], known: Mapping[str, F
     """
     return {
         rule.name: SpecRecord(
-            # Who keeps a rule with windows shows that it can be kept.
-            feasible=known[rule.name].feasible or (bool(held[rule.name].triggered) and keeps(rule, held[rule.name])),
+            # A team that keeps a rule shows that it can be kept.
+            feasible=known[rule.name].feasible or keeps(rule, held[rule.name]),
             triggered=held[rule.name].triggered,
             satisfied=held[rule.name].satisfied,
             satisfied_rate=held[rule.name].rate,

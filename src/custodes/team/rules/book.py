@@ -17,7 +17,7 @@ from custodes.stl.analysis import check_causal, horizon, in_samples, signals
 from custodes.stl.errors import StlError
 from custodes.stl.policy import End
 from custodes.stl.specfile import Spec, SpecFile, parse_specs
-from custodes.team.rules.signals import is_truth
+from custodes.team.rules.signals import ACTED, is_truth
 
 DEFAULT: Final = "default"
 """Stands for the rules that are shipped, in place of a file."""
@@ -60,6 +60,11 @@ class Rule:
     def signals(self) -> tuple[str, ...]:
         """Names of the signals that it reads, sorted."""
         return signals(self.body)
+
+    @cached_property
+    def about_acts(self) -> bool:
+        """Its windows begin with what the team does, so that doing nothing keeps it."""
+        return any(name in ACTED for name in signals(self.condition))
 
     @cached_property
     def joint(self) -> bool:
