@@ -13,8 +13,10 @@ import pytest
 
 from custodes.errors import CustodesError
 from custodes.evaluate.evaluation import Baseline, Curve, DecisionCounts, Evaluation, PartSummary
+from custodes.evaluate.rules.schema import SpecRecord
 from custodes.evaluate.run_schema import (
     METRICS_KEYS,
+    SpecLine,
     decode_line,
     from_json_number,
     read_metrics,
@@ -129,6 +131,16 @@ def documented(heading: str) -> set[str]:
     return {key for cell in cells for key in re.findall(r"`([^`]+)`", cell)}
 
 
+def test_every_entry_of_a_rule_is_documented() -> None:
+    entries = re.findall(r"^\| \*(\w+)\* \|", DOCS.read_text(encoding="utf-8"), re.MULTILINE)
+    assert entries == [field.name for field in msgspec.structs.fields(SpecLine)]
+    specs = {"r": dict.fromkeys(entries, 0.5) | {"triggered": 3, "trained": True}}
+    assert validate_line(line(specs=specs)).specs is not None
+    for wrong in ({"triggered": -1}, {"trained": 0.5}, {"multiplier": "much"}):
+        with pytest.raises(CustodesError, match="specs"):
+            validate_line(line(specs={"r": specs["r"] | wrong}))
+
+
 def test_every_key_is_documented_and_nothing_else() -> None:
     assert documented("metrics.jsonl") == set(METRICS_KEYS)
     nested: dict[str, type[msgspec.Struct]] = {
@@ -136,6 +148,7 @@ def test_every_key_is_documented_and_nothing_else() -> None:
         "pr_curve": Curve,
         "decision_counts": DecisionCounts,
         "split_summary.PART": PartSummary,
+        "stl.SPEC": SpecRecord,
     }
     wanted = {field.name for field in msgspec.structs.fields(Evaluation)}
     shared = {field.name for field in msgspec.structs.fields(Evaluation)} & {

@@ -38,6 +38,12 @@ def train(
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="Seed of the run.")] = None,
     changes: SetOption = None,
+    specs: Annotated[
+        str | None,
+        typer.Option(
+            "--specs", metavar="FILE", help="Hold the team to the rules of this TOML file; default: those shipped."
+        ),
+    ] = None,
     max_rejects: MaxRejectsOption = None,
     resume: Annotated[
         Path | None, typer.Option("--resume", metavar="RUN", help="Continue this run, to the last bit.")
@@ -57,15 +63,16 @@ def train(
 ) -> None:
     """Train a team on a recording; Ctrl-C leaves a run that `--resume` continues exactly."""
     if traitor is not None:
-        given = {"--preset": preset, "--out": out, "--max-rejects": max_rejects, "--resume": resume}
+        given = {"--preset": preset, "--out": out, "--max-rejects": max_rejects, "--specs": specs, "--resume": resume}
         _refuse_with_traitor([flag for flag, value in given.items() if value is not None])
         _betray(traitor, data, changes or [], 0 if seed is None else seed)
     elif resume is not None:
-        flags = {"--preset": preset, "--out": out, "--seed": seed, "--max-rejects": max_rejects}
+        flags = {"--preset": preset, "--out": out, "--seed": seed, "--specs": specs, "--max-rejects": max_rejects}
         _refuse_with_resume([flag for flag, value in flags.items() if value is not None])
         _continue(resume, data, changes or [], stop_on, inject)
     else:
-        _start(preset, data, out, settings(changes, max_rejects=max_rejects, seed=seed), stop_on, inject)
+        overrides = settings(changes, max_rejects=max_rejects, seed=seed, rules__file=specs)
+        _start(preset, data, out, overrides, stop_on, inject)
 
 
 def _start(

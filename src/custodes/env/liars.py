@@ -17,7 +17,7 @@ from torch import Tensor
 
 from custodes.bft.attacks import ATTACKS, Situation, lie
 from custodes.bft.votes import tolerated
-from custodes.env.player import LaneGame, refuse_state
+from custodes.env.player import Game, refuse_state
 from custodes.errors import CustodesError
 from custodes.interface import Observation, Step
 
@@ -85,7 +85,7 @@ class LiarsEnv:
         CustodesError: More liars than agents.
     """
 
-    def __init__(self, game: LaneGame, config: LiarsConfig, protected: Tensor, seed: int) -> None:
+    def __init__(self, game: Game, config: LiarsConfig, protected: Tensor, seed: int) -> None:
         self._game, self._config, self._seed = game, config, seed
         self._most = config.most or tolerated(game.agents)
         if not 1 <= self._most <= game.agents:

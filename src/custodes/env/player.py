@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Final, final
+from typing import Final, Protocol, final
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from custodes.env.credit import check_credit
 from custodes.env.lanes import Lanes
 from custodes.env.table import EnvTable, Viewer
 from custodes.errors import CustodesError
-from custodes.interface import Observation, Step
+from custodes.interface import Observation, Step, VectorEnv
 
 TERMINATED: Final = 1
 TRUNCATED: Final = 2
@@ -240,6 +240,20 @@ def check_parts(table: EnvTable, lanes: Lanes, slots: int, credit: str, f: int) 
     highest = max(int(lanes.order.max()), int(lanes.successor.max()))
     if highest >= len(table.labels):
         raise CustodesError(f"lanes play row {highest} of a table of {len(table.labels)}", where="env")
+
+
+class Game(VectorEnv, Protocol):
+    """A game over lanes of a table, as those who stand between it and the learner see it."""
+
+    @property
+    def lanes(self) -> int:
+        """How many lanes there are to play."""
+        ...
+
+    @property
+    def rows(self) -> Tensor:
+        """int64 [B]: row of the table that each slot is at."""
+        ...
 
 
 class LaneGame(ABC):

@@ -17,6 +17,7 @@ from custodes.evaluate.baselines import rewards_of
 from custodes.evaluate.byzantine.schema import ByzantineRecord
 from custodes.evaluate.metrics import binary_metrics, contains, pr_curve
 from custodes.evaluate.response.schema import BaselineResponse, Count, ResponseRecord
+from custodes.evaluate.rules.schema import SpecRecord
 
 FORMAT: Final = 1
 """Version of the record; a reader refuses another one by name."""
@@ -93,7 +94,7 @@ class Evaluation(Scores, frozen=True, kw_only=True, forbid_unknown_fields=True):
     split: SplitName
     baselines: dict[str, Baseline]
     response: ResponseRecord | None = None
-    stl: None = None
+    stl: dict[str, SpecRecord] | None = None
     bft: ByzantineRecord | None = None
     pr_curve: Curve | None
     action_shares: tuple[Shares, ...]
@@ -164,6 +165,7 @@ def evaluate_play(
     *,
     seconds: float,
     response: ResponseRecord | None = None,
+    stl: Mapping[str, SpecRecord] | None = None,
     bft: ByzantineRecord | None = None,
 ) -> Evaluation:
     """Score a play of a split.
@@ -175,6 +177,7 @@ def evaluate_play(
             empty for none.
         seconds: How long the play took, 0 or more.
         response: What `response_record` gave; None for the triage task.
+        stl: What `spec_records` gave; None without rules.
         bft: What `bft_record` gave; None where it was not asked.
 
     Returns:
@@ -201,6 +204,7 @@ def evaluate_play(
         "split": scene.split,
         "baselines": {name: dict(scores) for name, scores in baselines.items()},
         "response": response,
+        "stl": None if stl is None else dict(stl),
         "bft": bft,
         "pr_curve": curve,
         "action_shares": [_shares(votes[:, agent]) for agent in range(votes.shape[1])],

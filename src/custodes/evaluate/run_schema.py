@@ -20,6 +20,20 @@ Number = float | Literal["inf", "-inf"] | None
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
+class SpecLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One rule in one iteration."""
+
+    triggered: Count
+    satisfied: Number
+    robustness: Number
+    cost: Number
+    target: Number
+    multiplier: Number
+    trained: bool
+    value_loss: Number = None
+    eval_satisfied: Number = None
+
+
 class MetricsLine(msgspec.Struct, frozen=True, kw_only=True):
     """One line of `metrics.jsonl`. Keys without a default are in every line; the others may be absent in older runs."""
 
@@ -59,6 +73,7 @@ class MetricsLine(msgspec.Struct, frozen=True, kw_only=True):
     eval_recall: Number = None
     eval_reward_per_decision: Number = None
     eval_response: Number = None
+    specs: dict[str, SpecLine] | None = None
 
 
 METRICS_KEYS: Final = tuple(field.name for field in msgspec.structs.fields(MetricsLine))

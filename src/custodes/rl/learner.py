@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -29,14 +29,28 @@ from custodes.rl.state import LearnerState
 from custodes.rl.statistics import explained_variance
 
 
+class Teacher(Protocol):
+    """Whoever wants more of a team than reward: it may change what a rollout pays and what its actions were worth."""
+
+    def pay(self, rollout: Rollout) -> Rollout:
+        """The rollout with what it pays; called once for each, before targets are formed."""
+        ...
+
+    def teach(
+        self, state: LearnerState, rollout: Rollout, learnt: Targets, config: LearnerConfig
+    ) -> tuple[Targets, LearnerConfig]:
+        """Advantages to learn from, and the settings to do it by; called once for each, before the update."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Lesson:
     """What one iteration was made of, for whoever looks on."""
 
     rollout: Rollout
-    """What was played."""
+    """What was played, with what a teacher made it pay."""
     targets: Targets
-    """What it taught."""
+    """What its reward taught; the costs of rules are no part of it."""
     report: UpdateReport
     """What the update did."""
 
@@ -49,6 +63,7 @@ def iterate(
     *,
     mechanics: Mechanics | None = None,
     observe: Callable[[Lesson], None] = lambda lesson: None,
+    teacher: Teacher | None = None,
 ) -> dict[str, Any]:
     """Play one rollout and learn from it.
 
@@ -59,6 +74,7 @@ def iterate(
         progress: Share of the decision budget spent, 0 to 1, for the schedules.
         mechanics: The functions that the iteration is made of; None for the usual ones.
         observe: Called at the end; must change nothing.
+        teacher: Constraints beside the reward; None for none.
 
     Returns:
         The iteration's metrics (docs/run-folder.md), all but evaluation and timing.
@@ -76,13 +92,15 @@ def iterate(
         actor=mechanics.actor,
         draw=mechanics.draw,
     )
+    rollout = rollout if teacher is None else teacher.pay(rollout)
     learnt = form_targets(rollout, config, form=mechanics.targets)
+    lesson, how = (learnt, config) if teacher is None else teacher.teach(state, rollout, learnt, config)
     rate, bonus = mechanics.learning_rate(config, progress), mechanics.entropy_coefficient(config, progress)
     report = update(
         state,
         rollout,
-        learnt,
-        config,
+        lesson,
+        how,
         learning_rate=rate,
         entropy_coefficient=bonus,
         losses=mechanics.losses,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from custodes.data.split import PartName, Split, split
 from custodes.data.views import channel_is_hidden, check_views, preset_views, view_masks
 from custodes.env.lanes import Lanes, build_lanes
 from custodes.env.liars import LiarsConfig, LiarsEnv
+from custodes.env.player import Game
 from custodes.env.response.config import ResponseConfig
 from custodes.env.response.costs import ResponseCosts
 from custodes.env.response.env import ResponseEnv
@@ -38,6 +39,7 @@ _LIARS: Final = 0x11A5
 
 Player = TriageEnv | ResponseEnv | LiarsEnv
 """What a learner steps."""
+G = TypeVar("G", bound=Game)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +112,10 @@ class Workload:
 
     def training_env(self, f: int, seed: int) -> Player:
         """The lane player over the training rows, with liars where `liars.share` is above 0."""
-        game = self.training_game(f, seed)
+        return self.among_liars(self.training_game(f, seed), seed)
+
+    def among_liars(self, game: G, seed: int) -> G | LiarsEnv:
+        """A game with liars where `liars.share` is above 0; else the game itself."""
         if not self.liars.share:
             return game
         own = int(np.random.SeedSequence((seed, _LIARS)).generate_state(1, np.uint64)[0] >> 1)

@@ -13,6 +13,7 @@ from custodes.env.response.costs import ResponseCosts
 from custodes.env.triage import TriageConfig
 from custodes.rl.config import LearnerConfig
 from custodes.team.config import TeamConfig
+from custodes.team.rules.config import RulesConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +69,8 @@ class RunConfig:
     """Who lies while they learn."""
     rl: LearnerConfig = field(default_factory=LearnerConfig)
     """How they learn."""
+    rules: RulesConfig = field(default_factory=RulesConfig)
+    """Rules that they are held to."""
     train: TrainConfig = field(default_factory=TrainConfig)
     """For how long."""
 
@@ -96,3 +99,5 @@ class RunConfig:
             raise ValueError(f"env.caution is {self.env.caution}, not a finite number above 0")
         if self.env.task == "response" and self.env.lanes != "by_entity":
             raise ValueError(f"env.lanes is {self.env.lanes}, and response plays whole processes: use by_entity")
+        if self.rules.file and self.env.task != "response":
+            raise ValueError("rules.file is set, and rules speak of what is done to processes: use env.task=response")

@@ -20,18 +20,22 @@ from custodes.env.lanes import Lanes
 from custodes.errors import CustodesError
 from custodes.evaluate.baselines import rewards_of
 from custodes.evaluate.metrics import binary_metrics, contains
+from custodes.evaluate.rules.record import shortfall
 from custodes.interface import VectorEnv
 from custodes.rl.learner import iterate
 from custodes.rl.state import LearnerState, create, pack, unpack
 from custodes.rl.warmstart import warm_start
+from custodes.team.rules.book import RuleBook
+from custodes.team.rules.teacher import RuleTeacher
 from custodes.team.seams import Seams
-from custodes.team.team import Team
+from custodes.team.team import Play, Team
 from custodes.team.workload import Workload
 from custodes.train import checkpoint
 from custodes.train.config import RunConfig
 from custodes.train.diagnostics import Diagnostics
 from custodes.train.encoder_file import encoder_digest, read_encoder, write_encoder
 from custodes.train.rejected import REJECTS, move_into_run, rejects_aside
+from custodes.train.rules import Check, check_rules, rules_of, run_rules, teacher_of, watched, write_rules
 from custodes.train.run_folder import RunFolder, check_new, create_run, current_versions, open_run
 from custodes.train.scoring import response_of, reward_columns, team_warnings, workload_for
 from custodes.train.tensorboard import EventLog
@@ -84,6 +88,10 @@ class _Session:
     """Time spent in iterations so far."""
     warmed: bool
     """The supervised warm start, if there is one, is done."""
+    teacher: RuleTeacher | None
+    """Holds the team to its rules; None for a run without."""
+    check: Check | None
+    """The validation part, to judge rules on."""
 
 
 def train(
@@ -102,17 +110,18 @@ def train(
     """
     watcher, experiment = watcher or Watcher(), experiment or Experiment()
     check_new(out)
+    book = rules_of(config)
     _use_threads(config)
     device = _device(config)
     with rejects_aside(out) as rejects:
         workload = experiment.seams.workload(workload_for(config, rejects=rejects, device=device))
-        player = _player(
-            config, workload, device, experiment
-        )  # Before the folder is made: it refuses what does not fit.
+        # Before the folder is made: it refuses what does not fit.
+        player = _player(config, workload, device, experiment, book, watcher)
         run = create_run(out, config, workload.dataset.digest, encoder=encoder_digest(workload.encoder))
         move_into_run(rejects, out)
     with run.lock():
         write_encoder(out, workload.encoder)
+        write_rules(out, book)
         session = _session(run, workload, player, experiment)
         _save(session)
         _say_warnings(session, watcher)
@@ -139,10 +148,10 @@ def resume(out: Path, watcher: Watcher | None = None, experiment: Experiment | N
     with run.lock():
         workload = workload_for(config, encoder=read_encoder(out, run.encoder), device=device)
         check_digest(run, workload)
-        workload = experiment.seams.workload(workload)
-        session = _session(run, workload, _player(config, workload, device, experiment), experiment)
+        workload, book = experiment.seams.workload(workload), run_rules(run)
+        session = _session(run, workload, _player(config, workload, device, experiment, book, watcher), experiment)
         if any((run.checkpoints / name).exists() for name in (checkpoint.LAST, checkpoint.PREVIOUS)):
-            _restore(session, checkpoint.load(run.checkpoints, watcher.warn))
+            _restore(session, checkpoint.load(run.checkpoints, watcher.warn), book)
         # Else it was cut before its first checkpoint: the settings and the seed make that one again.
         run.keep_metrics(session.learner.iteration)
         _say_changes(run, watcher)
@@ -151,8 +160,12 @@ def resume(out: Path, watcher: Watcher | None = None, experiment: Experiment | N
     return run
 
 
-def _restore(session: _Session, saved: checkpoint.Checkpoint) -> None:
+def _restore(session: _Session, saved: checkpoint.Checkpoint, book: RuleBook | None) -> None:
     """Put a checkpoint into a fresh session."""
+    check_rules(book, saved.scalars.get("rules"), session.run.path)
+    if session.teacher is not None:
+        kept = {k.removeprefix(TAUGHT): v for k, v in saved.tensors.items() if k.startswith(TAUGHT)}
+        session.teacher.load_state(kept)
     unpack(session.learner, session.env, dict(saved.tensors), dict(saved.scalars))
     session.next_evaluation = int(saved.scalars["next_evaluation"])
     session.best = float(saved.scalars["best"])
@@ -189,19 +202,32 @@ def check_digest(run: RunFolder, workload: Workload) -> None:
         )
 
 
+_Player = tuple[VectorEnv, LearnerState, RuleTeacher | None]
+"""What is stepped, who learns, and who holds it to rules; None without rules."""
+
+
 def _player(
-    config: RunConfig, workload: Workload, device: torch.device, experiment: Experiment
-) -> tuple[VectorEnv, LearnerState]:
-    env = experiment.seams.env(workload.training_env(tolerated(config.team.agents), config.seed))
+    config: RunConfig,
+    workload: Workload,
+    device: torch.device,
+    experiment: Experiment,
+    book: RuleBook | None,
+    watcher: Watcher,
+) -> _Player:
+    game = workload.training_game(tolerated(config.team.agents), config.seed)
+    # What the game itself is told and decides is judged: the votes that count, a liar's too.
+    watch = None if book is None else watched(game)
+    env = experiment.seams.env(workload.among_liars(game if watch is None else watch, config.seed))
     learner = create(config.rl, env, config.seed, device)
     experiment.seams.learner(learner)
-    return env, learner
+    if book is None or watch is None:
+        return env, learner, None
+    return env, learner, teacher_of(config, book, workload, watch, learner.policy, watcher.warn)
 
 
-def _session(
-    run: RunFolder, workload: Workload, player: tuple[VectorEnv, LearnerState], experiment: Experiment
-) -> _Session:
-    env, learner = player
+def _session(run: RunFolder, workload: Workload, player: _Player, experiment: Experiment) -> _Session:
+    env, learner, teacher = player
+    validation = workload.lanes("validation")
     return _Session(
         run=run,
         config=run.config,
@@ -209,11 +235,13 @@ def _session(
         env=env,
         learner=learner,
         experiment=experiment,
-        validation=workload.lanes("validation"),
+        validation=validation,
         next_evaluation=0,
         best=-math.inf,
         seconds=0.0,
         warmed=not run.config.rl.warm_start,
+        teacher=teacher,
+        check=None if teacher is None else Check.of(teacher.book, workload, validation.order),
     )
 
 
@@ -236,14 +264,15 @@ def _loop(session: _Session, watcher: Watcher) -> None:
             line = _iterate(session, diagnostics, learner.iteration / total)
             seconds = time.perf_counter() - begin
             session.seconds += seconds
+            line |= {"stl_satisfied": None} if session.teacher is None else session.teacher.metrics()
             last = learner.iteration == total
             for finding in diagnostics.look(line, last=last) if diagnostics is not None else ():
                 watcher.found(finding)
             _check_finite(line, session)
             # The next iteration must not overstep the interval between two evaluations.
             due = learner.decisions + per_iteration > session.next_evaluation
-            line |= _evaluate(session) if due or last else dict.fromkeys(EVALUATED)
-            line |= {"stl_satisfied": None, "steps_per_second": per_iteration / seconds, "seconds": session.seconds}
+            line |= _evaluate(session, line) if due or last else dict.fromkeys(EVALUATED)
+            line |= {"steps_per_second": per_iteration / seconds, "seconds": session.seconds}
             session.run.append_metrics(line)
             events.write(line)
             watcher.iterated(line)
@@ -275,34 +304,36 @@ def _diagnosed(session: _Session, planned: int) -> Iterator[Diagnostics | None]:
 
 
 def _iterate(session: _Session, diagnostics: Diagnostics | None, progress: float) -> dict[str, Any]:
-    """One iteration with whoever looks on."""
+    """One iteration with whoever teaches or looks on."""
     seams, learner = session.experiment.seams, session.learner
     seams.before(learner)
+    usual: dict[str, Any] = {"mechanics": seams.mechanics, "teacher": session.teacher}
     if diagnostics is None:
-        return iterate(learner, session.env, session.config.rl, progress, mechanics=seams.mechanics)
+        return iterate(learner, session.env, session.config.rl, progress, **usual)
     diagnostics.before()
-    return iterate(
-        learner, session.env, session.config.rl, progress, mechanics=seams.mechanics, observe=diagnostics.observe
-    )
+    return iterate(learner, session.env, session.config.rl, progress, observe=diagnostics.observe, **usual)
 
 
+TAUGHT: Final = "rules."
+"""Before the names of a teacher's tensors in a checkpoint."""
 EVALUATED: Final = ("eval_f1", "eval_precision", "eval_recall", "eval_reward_per_decision", "eval_response")
 
 
-def _evaluate(session: _Session) -> dict[str, Any]:
-    """Play the validation part greedily; keep the state that did best."""
+def _evaluate(session: _Session, line: dict[str, Any]) -> dict[str, Any]:
+    """Play the validation part greedily; keep the state that did best. Rules' figures are put into the line's specs."""
     learner, workload = session.learner, session.workload
-    play, response = response_of(Team.of(learner.policy), workload, session.validation)
-    labels, decisions = workload.dataset.labels[np.asarray(play.rows)], np.asarray(play.decisions)
+    play, flagged, response = response_of(Team.of(learner.policy), workload, session.validation)
+    labels, decisions = workload.dataset.labels[np.asarray(flagged.rows)], np.asarray(flagged.decisions)
     metrics = binary_metrics(
         labels=labels,
         predictions=contains(decisions),
-        scores=play.score,
+        scores=flagged.score,
         rewards=None if response is not None else rewards_of(decisions, labels, reward_columns(workload.env)),
     )
     session.next_evaluation = learner.decisions + session.config.train.eval_every
     # A team that was trained on the validation part too is not chosen by it: the last one stands.
     score = (metrics["f1"] or 0.0) if response is None else response
+    score -= _missed(session, play, line)
     if score > session.best or workload.refit:
         session.best = score
         checkpoint.save_best(session.run.checkpoints, *_packed(session))
@@ -315,14 +346,28 @@ def _evaluate(session: _Session) -> dict[str, Any]:
     }
 
 
+def _missed(session: _Session, play: Play, line: dict[str, Any]) -> float:
+    """How far rules that are trained are missed on validation, in all; a team that keeps them is the better one."""
+    teacher, check = session.teacher, session.check
+    if teacher is None or check is None:
+        return 0.0
+    held = check.held(play)
+    for name, each in held.items():
+        line["specs"][name]["eval_satisfied"] = each.rate
+    return shortfall(check.book, held, {name: line["specs"][name]["trained"] for name in held})
+
+
 def _packed(session: _Session) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     tensors, scalars = pack(session.learner, session.env)
-    extra = {
+    extra: dict[str, Any] = {
         "next_evaluation": session.next_evaluation,
         "best": session.best,
         "seconds": session.seconds,
         "warmed": session.warmed,
     }
+    if session.teacher is not None:
+        tensors |= {f"{TAUGHT}{name}": value for name, value in session.teacher.state().items()}
+        extra["rules"] = session.teacher.book.digest
     return tensors, scalars | extra
 
 

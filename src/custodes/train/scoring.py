@@ -35,6 +35,7 @@ from custodes.team.workload import Workload, prepare, with_data
 from custodes.train import checkpoint
 from custodes.train.config import RunConfig
 from custodes.train.encoder_file import read_encoder
+from custodes.train.rules import Check, check_rules, run_rules
 from custodes.train.run_folder import RunFolder
 from custodes.train.traitor_file import read_traitor
 
@@ -121,6 +122,9 @@ def evaluate_run(
         bft = _bft(run, workload, part, play, team, siege)
         return evaluate_play(_as_played(play), scene, beside, seconds=seconds, bft=bft)
     assert play.decisions_by_state is not None
+    book = run_rules(run)
+    check_rules(book, saved.scalars.get("rules"), run.path)
+    beside_it: dict[str, NDArray[np.int8]] = {}
     scores = score_response(
         workload,
         part,
@@ -129,10 +133,13 @@ def evaluate_run(
         votes=play.votes_by_state,
         baselines=baselines,
         seed=run.config.seed,
+        heard=beside_it.__setitem__,
     )
     played = flagged(play, workload.recording(workload.split.rows(part)))
+    check = None if book is None else Check.of(book, workload, lanes.order)
+    stl = None if check is None else check.records(play, beside_it)
     bft = _bft(run, workload, part, play, team, siege, scores.record)
-    return evaluate_play(played, scene, scores.baselines, seconds=seconds, response=scores.record, bft=bft)
+    return evaluate_play(played, scene, scores.baselines, seconds=seconds, response=scores.record, stl=stl, bft=bft)
 
 
 def checkpoint_file(run: RunFolder, which: str) -> Path:
@@ -269,17 +276,18 @@ def workload_for(
     )
 
 
-def response_of(team: Team, workload: Workload, lanes: Lanes) -> tuple[Played, float | None]:
+def response_of(team: Team, workload: Workload, lanes: Lanes) -> tuple[Play, Played, float | None]:
     """Play lanes greedily, and replay the decisions where actions intervene.
 
     Returns:
-        The play, and its response score; None in triage, and where the lanes hold no attack.
+        The play; the same for detection; and its response score, None in triage, and where the lanes hold no attack.
     """
     if workload.env.task == "triage":
-        return _as_played(team.play(workload.table, lanes)), None
+        play = team.play(workload.table, lanes)
+        return play, _as_played(play), None
     play = team.play(workload.table, lanes, MASKS)
     assert play.decisions_by_state is not None
     recording, costs = workload.recording(np.sort(lanes.order)), workload.costs
     spent = outcome(recording, in_order(recording, play.rows, play.decisions_by_state), costs).cost
     ends = reference_of(recording, costs)
-    return flagged(play, recording), response_score(spent, ends.allow.cost, ends.oracle.cost)
+    return play, flagged(play, recording), response_score(spent, ends.allow.cost, ends.oracle.cost)

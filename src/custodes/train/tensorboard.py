@@ -90,6 +90,9 @@ def _flat(line: Mapping[str, Any]) -> list[tuple[str, float]]:
     for name, value in line.items():
         if name in SKIPPED or value is None:
             continue
+        if isinstance(value, Mapping):
+            found += [(f"{name}/{tag}", number) for tag, number in _flat(value)]
+            continue
         parts = enumerate(value) if isinstance(value, list) else ((None, value),)
         found += [(name if agent is None else f"{name}/{agent}", float(part)) for agent, part in parts]
     return found

@@ -84,6 +84,7 @@ class ResponseEnv(LaneGame):
         self._weight = None if favoured is None else _weights(malicious, config.lane_share).to(device)
         self._payment = Payment(credit=config.credit, mix=config.credit_mix, f=f)
         self._f = f
+        self.played, self.recording, self.costs, self.config = lanes, recording, costs, config
         self._worth = layout.columns(worth, costs, config.reward_scale).to(device)
         self._masks, self._gates = layout.masks(device), layout.gates(device)
         self._following, self._raises, self._withholds = layout.transitions(device)
@@ -141,6 +142,14 @@ class ResponseEnv(LaneGame):
             weight=None if self._weight is None else self._weight.index_select(0, lane),
             worth=saved,
         )
+
+    def standing(self) -> tuple[Tensor, Tensor]:
+        """Where every slot is: its place in `played`, and its state FREE, OPEN, CLEARED or HELD; int64 [B] copies."""
+        return self._player.place.clone(), self._status.clone()
+
+    def ends(self) -> Tensor:
+        """How each place of `played` ends its lane, uint8 [M]: TERMINATED, TRUNCATED, or 0 where it does not."""
+        return self._player.end
 
     def state(self) -> dict[str, Tensor]:
         """Lane, position and interventions of every slot, queue, cursor and generator, as fresh copies on the CPU."""

@@ -30,6 +30,9 @@ OPEN: Final = 1
 CLEARED: Final = 2
 """State of an entity that its masks depend on: nothing is under way, an alert is open, a benign verdict stands."""
 
+GONE: Final = 4
+"""State of an entity that does not act any more, in a trace of a replay."""
+
 MASKS: Final = ((True, True, True, True), (True, False, True, True), (True, False, False, True))
 """For each of these states: is Allow, Alert, Quarantine, Block allowed? Where the entity is gone, none matters."""
 
@@ -51,6 +54,22 @@ class Replayed:
     """Alerts in order: entity, seconds, whether the queue was full and it was lost."""
     contained: NDArray[np.float64]
     """float64 [E]: seconds at which each entity was first contained (by itself or with an ancestor); inf for never."""
+    trace: Trace | None = None
+    """What each decision met and did, where that was asked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trace:
+    """A replay, event by event."""
+
+    state: NDArray[np.int8]
+    """int8 [M]: FREE, OPEN, CLEARED or GONE, of the event's process when it is decided on."""
+    held: NDArray[np.bool_]
+    """bool [M]: the process is withheld by then."""
+    taken: NDArray[np.int8]
+    """int8 [M]: the decision that took effect, Allow where it changed nothing (a renewal changes nothing)."""
+    alert: NDArray[np.bool_]
+    """bool [M]: an alert was raised, accepted or lost."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -95,9 +114,12 @@ class _Play:
     quarantined: list[tuple[int, float]] = field(default_factory=list)
     alerts: list[tuple[int, float, bool]] = field(default_factory=list)
     places: dict[int, IntArray] = field(default_factory=dict)
+    trace: Trace | None = None
 
 
-def replay(recording: Recording, decisions: NDArray[np.integer], costs: ResponseCosts) -> Replayed:
+def replay(
+    recording: Recording, decisions: NDArray[np.integer], costs: ResponseCosts, *, trace: bool = False
+) -> Replayed:
     """Play decisions over a part.
 
     Each decision takes effect before its event executes. Severities include the lower ones: Quarantine also alerts.
@@ -111,6 +133,7 @@ def replay(recording: Recording, decisions: NDArray[np.integer], costs: Response
         decisions: Int [M], 0 Allow to 3 Block, for each row of `recording.rows`; or [M, 3], by the state FREE, OPEN or
             CLEARED that its entity is in by then.
         costs: Times; the costs themselves are not read.
+        trace: Tell what each decision met and did; every event of a process that is acted on is then visited.
 
     Raises:
         ValueError: Not one decision per row, or one outside 0 to 3 (a defect of the caller).
@@ -128,7 +151,9 @@ def replay(recording: Recording, decisions: NDArray[np.integer], costs: Response
         gone=np.full(recording.forest.entities, len(recording.labels), dtype=np.int64),
         contained=np.full(recording.forest.entities, NEVER),
     )
-    acted = _that_count(recording, said)
+    if trace:
+        play.trace = _empty_trace(len(said))
+    acted = _whole_lives(recording, said) if trace else _that_count(recording, said)
     play.places = _places(recording, acted)
     rows = recording.rows[acted]
     for place, row, entity, time, actions in zip(
@@ -163,6 +188,24 @@ def _that_count(recording: Recording, said: NDArray[np.integer]) -> IntArray:
     return acted[acted <= ends[entity[acted]]]
 
 
+def _empty_trace(count: int) -> Trace:
+    """Nobody acted on."""
+    return Trace(
+        state=np.full(count, FREE, dtype=np.int8),
+        held=np.zeros(count, dtype=np.bool_),
+        taken=np.full(count, ALLOW, dtype=np.int8),
+        alert=np.zeros(count, dtype=np.bool_),
+    )
+
+
+def _whole_lives(recording: Recording, said: NDArray[np.integer]) -> IntArray:
+    """Every place of the entities that are acted on at some place: a trace tells about each."""
+    entity = recording.forest.entity[recording.rows]
+    touched = np.zeros(recording.forest.entities, dtype=np.bool_)
+    touched[entity[said.any(axis=1)]] = True
+    return np.flatnonzero(touched[entity])
+
+
 def _places(recording: Recording, acted: IntArray) -> dict[int, IntArray]:
     """Places in the part of the events of each entity that is acted on."""
     entity = recording.forest.entity[recording.rows]
@@ -186,7 +229,10 @@ def _lost(play: _Play, entity: int) -> bool:
 
 def _act(play: _Play, entity: int, place: int, row: int, time: float, actions: list[int]) -> None:
     process = play.processes.get(entity) or _meet(play, entity)
-    action = actions[CLEARED if time <= process.cleared else OPEN if process.asked else FREE]
+    state = CLEARED if time <= process.cleared else OPEN if process.asked else FREE
+    action = actions[state]
+    if play.trace is not None:
+        _note(play.trace, place, process, state, action)
     if action == BLOCK:
         _block(play, entity, process, row, time, by_verdict=False)
         return
@@ -196,6 +242,15 @@ def _act(play: _Play, entity: int, place: int, row: int, time: float, actions: l
         _withhold(play, entity, process, place, time)
     if action >= ALERT and not process.asked:
         _alert(play, entity, process, time)
+
+
+def _note(trace: Trace, place: int, process: _Process, state: int, action: int) -> None:
+    """Write down what a decision meets and does, before it does it."""
+    held = process.held >= 0
+    trace.state[place], trace.held[place] = state, held
+    free_to_act = state != CLEARED and not (action == QUARANTINE and held)
+    trace.taken[place] = action if action == BLOCK or (free_to_act and (action != ALERT or state == FREE)) else ALLOW
+    trace.alert[place] = action in (ALERT, QUARANTINE) and state == FREE
 
 
 def _meet(play: _Play, entity: int) -> _Process:
@@ -297,6 +352,11 @@ def _finish(play: _Play) -> Replayed:
     suppressed = recording.rows >= gone[mine]
     fate = play.fate
     fate[suppressed] = SUPPRESSED
+    if play.trace is not None:
+        over = suppressed & ~((play.trace.taken == BLOCK) & (recording.rows == play.gone[mine]))
+        play.trace.state[over], play.trace.held[over] = GONE, False
+        play.trace.taken[over] = ALLOW
+        play.trace.alert[over] = False
     inherited = np.flatnonzero(gone < play.gone)
     play.contained[inherited] = np.minimum(play.contained[inherited], recording.clock[forest.birth[inherited]])
     return Replayed(
@@ -305,4 +365,5 @@ def _finish(play: _Play) -> Replayed:
         quarantined=tuple(play.quarantined),
         alerts=tuple(play.alerts),
         contained=play.contained,
+        trace=play.trace,
     )

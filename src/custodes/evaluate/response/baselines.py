@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -39,6 +39,10 @@ ORACLE: Final = "oracle"
 """The end of the scale that nobody beats: it acts on the true labels."""
 RESPONSE_BASELINES: Final = (*ONE_ACTION, *METHODS, ORACLE)
 """Every baseline of the response task, in the order of reports."""
+
+
+Heard = Callable[[str, NDArray[np.int8]], None]
+"""Told a baseline's name and its decisions."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +87,7 @@ def run_response_baselines(
     reference: Reference | None = None,
     seed: int = 0,
     trees: TreeSettings | None = None,
+    heard: Heard | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Fit, tune and score baselines on the part that a team is scored on, for detection and response at once.
 
@@ -95,6 +100,7 @@ def run_response_baselines(
         reference: Both ends of the score, where they are known already.
         seed: Seeds the methods and the bootstrap.
         trees: One setting of trees to use in place of those that would be tried; None for these.
+        heard: Told the decisions of each, int8 [M].
 
     Returns:
         Name to the keys of `evaluation-<split>.json`.
@@ -106,7 +112,8 @@ def run_response_baselines(
     check_response_names(wanted)
     ends = reference or reference_of(recording, inputs.costs)
     missing = names_missing(inputs, wanted)
-    return {name: _record(name, inputs, recording, team, ends, seed, trees) for name in wanted if name not in missing}
+    run = [name for name in wanted if name not in missing]
+    return {name: _record(name, inputs, recording, team, ends, seed, trees, heard) for name in run}
 
 
 def _record(
@@ -117,9 +124,12 @@ def _record(
     ends: Reference,
     seed: int,
     trees: TreeSettings | None,
+    heard: Heard | None,
 ) -> dict[str, Any]:
     begin = time.perf_counter()
     actions = _act(name, inputs, recording, seed, trees)
+    if heard is not None:
+        heard(name, actions.decisions)
     result = outcome(recording, actions.decisions, inputs.costs)
     seconds = time.perf_counter() - begin
     truth = recording.labels[recording.rows]

@@ -13,7 +13,7 @@ from custodes.data.split import PartName
 from custodes.env.response.costs import ResponseCosts
 from custodes.env.response.replay import MASKS
 from custodes.errors import CustodesError
-from custodes.evaluate.response.baselines import check_response_names, names_missing, run_response_baselines
+from custodes.evaluate.response.baselines import Heard, check_response_names, names_missing, run_response_baselines
 from custodes.evaluate.response.inputs import PolicyInputs, policy_inputs
 from custodes.evaluate.response.outcome import outcome, reference_of
 from custodes.evaluate.response.record import in_order, response_record
@@ -81,6 +81,7 @@ def score_response(
     baselines: Iterable[str] | None = None,
     seed: int = 0,
     trees: TreeSettings | None = None,
+    heard: Heard | None = None,
 ) -> ResponseScores:
     """Score the decisions of a team that has played a part, beside the baselines.
 
@@ -93,6 +94,7 @@ def score_response(
         baselines: Which of `RESPONSE_BASELINES`; None for all, empty for none.
         seed: Seeds the baselines and the bootstrap.
         trees: One setting of trees to use in place of those that would be tried; None for these.
+        heard: Told the decisions of each baseline.
 
     Raises:
         CustodesError: An unknown baseline.
@@ -126,6 +128,7 @@ def score_response(
         reference=ends,
         seed=seed,
         trees=trees,
+        heard=heard,
     )
     return ResponseScores(record=record, baselines=beside)
 
