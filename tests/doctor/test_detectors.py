@@ -114,7 +114,7 @@ CASES: list[tuple[str, int, dict[str, Any], dict[str, Any]]] = [
     ("value-clip", 1, {"value_clip": 0.001}, {}),
     ("value-clip", 1, {"value_clip": 0.1, "normalise_value": False}, {"return_std": flat(50.0)}),
     ("value-target-scale", 1, {"normalise_value": False}, {"return_std": flat(1e5)}),
-    ("critic-not-learning", 1, {}, {"grad_value_head": each(0.0)}),
+    ("value-head-frozen", 1, {}, {"grad_value_head": each(0.0)}),
     ("critic-not-learning", 16, {}, {"value_loss": flat(2.5), "explained_variance": flat(0.0)}),
     ("gradient-explosion", 1, {}, {"grad_norm": each(5e3)}),
     ("gradient-vanishing", 1, {}, {"grad_first": one_agent(0, 0.0, 0.1)}),

@@ -112,6 +112,12 @@ CATALOGUE: Final[Mapping[str, Entry]] = {
         change="form returns from rewards and values, before advantages are normalised",
         explains=(*_POLICY, *_CRITIC, "return-unpredictable"),
     ),
+    "value-head-frozen": Entry(
+        severity="critical",
+        cause="no gradient reaches the value head: it is frozen or detached, and its values stay what they were",
+        change="look for a detached value, a value coefficient of 0, or parameters that the optimiser does not hold",
+        explains=("critic-not-learning",),
+    ),
     "truncation-as-termination": Entry(
         severity="critical",
         cause="episodes that were cut count as ended: the return stops where it should go on with the value",
@@ -300,7 +306,7 @@ CATALOGUE: Final[Mapping[str, Entry]] = {
     "critic-not-learning": Entry(
         severity="critical",
         cause="the value loss stays far above its floor: the critic does not learn what its inputs tell",
-        change="look for a frozen or detached value head, a value coefficient near 0, or too small steps",
+        change="look at the value coefficient, at the size of the steps, and at what changes the targets",
     ),
     "entropy-collapse": Entry(
         severity="critical",
