@@ -1,11 +1,12 @@
 """Conformal bounds on a trained team's suspicion of whole process trees: `python -m benchmarks.stl_conformal RUN`.
 
-A trajectory is a process tree (what a child of a host's first process started): the team's score (the (f+1)-th largest
-probability of containment, its maximum so far) at the tree's first T events; a shorter tree stays as it ended. The rule
-is `always (score <= LIMIT)`: the tree never looks as if it had to be contained. After each of several prefixes its robustness over all T events is bounded from
-below; the nonconformity is the largest over these prefixes, so that all bounds of a tree hold together with
-probability 1 - delta. Calibration is apart for trees that do something malicious and for those that do not (Mondrian
-classes): each class is covered by itself, and a bound is read as "if this tree is benign, then ...".
+A trajectory is a process tree (what a child of a host's first process started): the team's score (the (f+1)-th
+largest probability of containment, its maximum so far) at the tree's first T events; a shorter tree stays as it
+ended. The rule is `always (score <= LIMIT)`: the tree never looks as if it had to be contained. After each of several
+prefixes its robustness over all T events is bounded from below; the nonconformity is the largest over these prefixes,
+so that all bounds of a tree hold together with probability 1 - delta. Calibration is apart for trees that do
+something malicious and for those that do not (Mondrian classes): each class is covered by itself, and a bound is read
+as "if this tree is benign, then ...".
 
 Exchangeable are trees of different hosts, not those of one host: these share programs, users and campaigns. So the
 guarantee is measured with one tree of a class and host, drawn at random, hosts split into calibration and test. How
