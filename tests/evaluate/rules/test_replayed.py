@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 import numpy as np
 import pytest
@@ -124,7 +125,7 @@ def test_recent_alerts_are_counted_over_the_part() -> None:
 @settings(max_examples=100, deadline=None)
 @given(worlds(), st.data())
 def test_a_trace_changes_nothing_and_tells_every_fate(world: World, data: st.DataObject) -> None:
-    said = decisions(data.draw, len(world.rows))
+    said = decisions(cast("st.DrawFn", data.draw), len(world.rows))
     part = world.recording
     plain, traced = replay(part, said, world.costs), replay(part, said, world.costs, trace=True)
     assert plain.fate.tolist() == traced.fate.tolist()
@@ -155,7 +156,7 @@ def test_a_trace_changes_nothing_and_tells_every_fate(world: World, data: st.Dat
 @settings(max_examples=40, deadline=None)
 @given(worlds(), st.data())
 def test_any_replay_can_be_judged(world: World, data: st.DataObject) -> None:
-    said = decisions(data.draw, len(world.rows))
+    said = decisions(cast("st.DrawFn", data.draw), len(world.rows))
     book = rules(
         "always (turned -> eventually[0:2] contained)",
         "always (first and innocent -> always (not contain))",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final, final
+from dataclasses import dataclass, fields
+from typing import Any, Final, final
 
 import torch
 from torch import Tensor
@@ -49,8 +49,9 @@ class Verdicts:
 
     def first(self, rows: int) -> Verdicts:
         """Those of the first traces."""
-        fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return Verdicts(**{name: None if value is None else value[:rows] for name, value in fields.items()})
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        cut: dict[str, Any] = {name: None if value is None else value[:rows] for name, value in given.items()}
+        return Verdicts(**cut)
 
 
 def judge(rule: Rule, lives: Lives, end: End) -> Verdicts:
