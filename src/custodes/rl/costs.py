@@ -153,7 +153,7 @@ class CostCritics:
                 error = (self.network(known[:, part]) - target[:, part]).square()
                 self._optimiser.zero_grad(set_to_none=True)
                 # Agents have weights of their own: the sum fits each as if it were alone.
-                error.mean(dim=1).sum().backward()  # type: ignore[no-untyped-call]
+                error.mean(dim=1).sum().backward()
                 self._optimiser.step()
 
     def state(self) -> dict[str, Tensor]:

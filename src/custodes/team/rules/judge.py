@@ -49,8 +49,13 @@ class Verdicts:
 
     def first(self, rows: int) -> Verdicts:
         """Those of the first traces."""
-        fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return Verdicts(**{name: None if value is None else value[:rows] for name, value in fields.items()})
+        return Verdicts(
+            triggered=self.triggered[:rows],
+            violated=self.violated[:rows],
+            robustness=self.robustness[:rows],
+            known=self.known[:rows],
+            breach=None if self.breach is None else self.breach[:rows],
+        )
 
 
 def judge(rule: Rule, lives: Lives, end: End) -> Verdicts:
