@@ -2,7 +2,7 @@
 
     python -m benchmarks.rules_ablation --preset carbanak --data carbanak-h3.parquet --seeds 0 1 2 --out runs/rules
 
-Trains `OUT/METHOD-SEED` unless it is there already, evaluates its test part, and prints a row for each run. `off`
+Trains `OUT/METHOD-SEED` unless it is there already, evaluates its test part, and prints a row for each run. `off` only
 watches the rules, which changes nothing of a run without them. `--set` goes to every training.
 """
 

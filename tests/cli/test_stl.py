@@ -83,6 +83,11 @@ def test_check(rules: Path) -> None:
     assert "critical" in text
 
 
+def test_the_rules_of_teams_can_be_looked_at() -> None:
+    specs = json.loads(custodes("stl", "check", "team", "--json").out)["specs"]
+    assert "innocents-left-alone" in {spec["name"] for spec in specs}
+
+
 def test_check_the_library() -> None:
     specs = json.loads(custodes("stl", "check", "default", "--json").out)["specs"]
     assert len(specs) > 20

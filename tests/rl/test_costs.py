@@ -112,6 +112,18 @@ def test_critics_learn_what_is_to_be_paid(algorithm: str) -> None:
     assert torch.allclose(lesson.advantages.mean(dim=(0, 1)), torch.zeros(2, 3), atol=1e-5)
 
 
+def test_what_is_known_at_once_has_no_baseline_but_the_mean() -> None:
+    """However sure the critic is that it will be paid, a policy that always does it is pushed away from it."""
+    state, rollout = played()
+    found = critics(state)
+    cost = (rollout.observation[..., :1] > 0).float().permute(1, 2, 0, 3).expand(-1, -1, -1, 3)
+    context = torch.zeros(12, 6, 2, 2)
+    for _ in range(30):
+        lesson = found.learn(state.policy, rollout, state.position, cost, context)
+    at_once = cost[..., 0]
+    assert torch.allclose(lesson.advantages[..., 0], at_once - at_once.mean(dim=(0, 1)), atol=1e-6)
+
+
 def test_the_policy_is_left_alone() -> None:
     state, rollout = played()
     before = {name: value.clone() for name, value in state.policy.state_dict().items()}

@@ -125,12 +125,36 @@ def _show(evaluation: Evaluation, out: Path | None) -> None:
     )
     if evaluation.response is not None:
         _show_response(evaluation)
+    if evaluation.stl is not None:
+        _show_rules(evaluation)
     if evaluation.bft is not None and evaluation.bft.table:
         _show_attacks(evaluation.bft)
     for warning in evaluation.warnings:
         print_line(f"Note: {warning.rstrip('.')}.")
     if out is not None:
         print_line(f"Written to {out}")
+
+
+def _show_rules(evaluation: Evaluation) -> None:
+    """Print how far the rules held."""
+    from custodes.cli.output import print_table
+
+    print_table(
+        "Rules: a window is an event at which a rule's condition holds; without one nothing was shown",
+        ("", "windows", "satisfied", "share", "wanted", "min. robustness", "feasible"),
+        (
+            (
+                name,
+                each.triggered,
+                each.satisfied,
+                each.satisfied_rate,
+                1.0 - each.allowed,
+                each.robustness_min,
+                "yes" if each.feasible else "no policy tried keeps it",
+            )
+            for name, each in (evaluation.stl or {}).items()
+        ),
+    )
 
 
 def _show_response(evaluation: Evaluation) -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 LIBRARY: Final = "default"
 """Stands for all shipped rules in place of a file."""
+TEAM: Final = "team"
+"""Stands for the rules that teams are held to by `custodes train --specs default`."""
 PREFIX: Final = "library:"
 """Stands before the name of one shipped rule."""
 
@@ -37,7 +39,7 @@ def load_rules(spec: str, names: Sequence[str] | None) -> SpecFile:
     """Rules of a file, or of the library, all or those of some names.
 
     Args:
-        spec: A TOML file, "default", or "library:NAME".
+        spec: A TOML file, "default", "team", or "library:NAME".
         names: From `--spec`.
     """
     from custodes.stl.rules import load_library
@@ -45,6 +47,11 @@ def load_rules(spec: str, names: Sequence[str] | None) -> SpecFile:
 
     if spec == LIBRARY:
         file = load_library()
+    elif spec == TEAM:
+        from custodes.stl.specfile import parse_specs
+        from custodes.team.rules.book import SHIPPED, shipped
+
+        file = parse_specs(shipped(), SHIPPED)
     elif spec.startswith(PREFIX):
         file = load_library([spec.removeprefix(PREFIX)])
     else:

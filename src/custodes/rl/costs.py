@@ -120,11 +120,15 @@ class CostCritics:
         with torch.no_grad():
             value = self._values(known)
             following = torch.cat((value[1:], self._following(policy, position, context[-1])[None]))
-            raw = cost_advantages(cost, value, following, rollout.done, self._discounts, self._lam)
-            target = raw + value
+            # What is known at once has no baseline but the mean: a policy that is sure of a forbidden action would see
+            # advantages of 0 for it as soon as the critic expects it, and its rare other actions are hardly ever drawn.
+            baseline = value * (self._discounts > 0)
+            raw = cost_advantages(cost, baseline, following, rollout.done, self._discounts, self._lam)
+            target = raw + baseline
         self._fit(known.flatten(1, 2), target.permute(2, 0, 1, 3).flatten(1, 2))
         return CostLesson(
-            advantages=raw - raw.mean(dim=(0, 1), keepdim=True), value_loss=raw.square().mean(dim=(0, 1, 2))
+            advantages=raw - raw.mean(dim=(0, 1), keepdim=True),
+            value_loss=(target - value).square().mean(dim=(0, 1, 2)),
         )
 
     def _values(self, known: Tensor) -> Tensor:

@@ -83,7 +83,7 @@ def closed(stage: Stage, seen: Seen, life: Life) -> Life:
             opened, cleared = state in (OPEN, HELD), state == CLEARED
             withheld = held[number] if own else state == HELD
             begins = action == 2 and not cleared and not withheld
-            here = {
+            here: dict[str, float] = {
                 "alert": action in (1, 2) and not opened and not cleared,
                 "contain": begins or action == 3,
                 "contained": begins or action == 3 or withheld,

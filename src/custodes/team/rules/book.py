@@ -118,8 +118,7 @@ def read_book(source: str) -> RuleBook:
         CustodesError: The file can't be read, or a rule in it is wrong.
     """
     if source == DEFAULT:
-        text = files("custodes.stl.rules").joinpath(SHIPPED).read_text(encoding="utf-8")
-        return book_of(text, SHIPPED)
+        return book_of(shipped(), SHIPPED)
     try:
         text = Path(source).read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
@@ -129,6 +128,11 @@ def read_book(source: str) -> RuleBook:
         fix = "name a TOML file of rules, or default for those that are shipped"
         raise CustodesError(f"cannot read it: {why}", where=source, fix=fix) from None
     return book_of(text, source)
+
+
+def shipped() -> str:
+    """The file of the rules that are shipped, to be copied and changed."""
+    return files("custodes.stl.rules").joinpath(SHIPPED).read_text(encoding="utf-8")
 
 
 def book_of(text: str, source: str = "rules") -> RuleBook:

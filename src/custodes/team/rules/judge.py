@@ -44,6 +44,18 @@ class Verdicts:
     """float32: of the window; may be infinite where the end of a life cut it."""
     known: Tensor
     """int64: the event at which the verdict is known, NEVER where the trace does not hold it."""
+    breach: Tensor | None
+    """bool: where what a duty asks does not hold, in a window or not; None for a rule without a duty."""
+
+    def first(self, rows: int) -> Verdicts:
+        """Those of the first traces."""
+        return Verdicts(
+            triggered=self.triggered[:rows],
+            violated=self.violated[:rows],
+            robustness=self.robustness[:rows],
+            known=self.known[:rows],
+            breach=None if self.breach is None else self.breach[:rows],
+        )
 
 
 def judge(rule: Rule, lives: Lives, end: End) -> Verdicts:
@@ -70,14 +82,17 @@ def judge(rule: Rule, lives: Lives, end: End) -> Verdicts:
     due = place + rule.horizon if rule.horizon is not None else torch.full_like(place, size[1])
     at_end = torch.where(lives.complete[:, None], last, NEVER)
     known = torch.where(due <= last, due, at_end)
+    breach = None
     if rule.duty is not None:
-        first = _first_breach(rule.duty, breaches(rule.duty, lives, end))
+        breach = ~holds(rule.duty.operand, lives, end) & inside
+        first = _first_breach(rule.duty, breach)
         known = torch.where(first >= 0, first, known)
     return Verdicts(
         triggered=triggered,
         violated=triggered & (robustness < 0),
         robustness=robustness,
         known=known.expand(size),
+        breach=breach,
     )
 
 
@@ -87,8 +102,10 @@ def costs_of(rule: Rule, lives: Lives, verdicts: Verdicts, end: End) -> Tensor:
     What a rule forbids for a time costs at each event at which it is done, also in a window that is violated already.
     """
     if rule.duty is not None:
-        asked = f.Once(operand=rule.condition, bounds=rule.duty.bounds)
-        return holds(asked, lives, end) & breaches(rule.duty, lives, end)
+        assert verdicts.breach is not None
+        if not bool(verdicts.breach.any()):
+            return verdicts.breach
+        return holds(f.Once(operand=rule.condition, bounds=rule.duty.bounds), lives, end) & verdicts.breach
     cost = torch.zeros_like(verdicts.violated)
     row, place = (verdicts.violated & (verdicts.known >= 0)).nonzero(as_tuple=True)
     cost[row, verdicts.known[row, place]] = True
@@ -100,12 +117,6 @@ def holds(formula: f.Formula, lives: Lives, end: End) -> Tensor:
     if formula == f.Truth(value=True):
         return torch.ones(next(iter(lives.signals.values())).shape, dtype=torch.bool, device=lives.lengths.device)
     return evaluate(formula, lives.signals, lengths=lives.lengths, end=end).value >= 0
-
-
-def breaches(duty: f.Always, lives: Lives, end: End) -> Tensor:
-    """Where what has to hold does not, bool [N, L]."""
-    place = torch.arange(next(iter(lives.signals.values())).shape[1], device=lives.lengths.device)
-    return ~holds(duty.operand, lives, end) & (place < lives.lengths[:, None])
 
 
 def _first_breach(duty: f.Always, breach: Tensor) -> Tensor:

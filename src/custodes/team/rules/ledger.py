@@ -15,6 +15,7 @@ from typing import Final, final
 
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot, pad
 
 from custodes.bft.votes import ALERT, BLOCK, QUARANTINE
 from custodes.env.response.layout import HELD
@@ -33,6 +34,7 @@ from custodes.team.rules.watch import Seen
 LONGEST: Final = 16_384
 """Events of a life that are kept at most."""
 _STATES: Final = 4
+_TRACES: Final = 64
 _COUNTED: Final = ("alerts_recent", "contained_recent")
 
 
@@ -221,19 +223,19 @@ class Ledger:
         waits = torch.zeros(T, B, groups, len(self._late), device=self._device)
         sums = [_Sum() for _ in rules]
         runs = runs_of(seen, begins, self._kept, self.history, self.ground.goes_on)
-        for which in runs.by_length():
+        for which, samples in runs.by_length():
             some = runs.some(which)
-            lives, step, new = self._lives(some, place, every)
+            lives, step, new = self._lives(some, samples, place, every)
             for index, rule in enumerate(rules):
                 verdicts = judge(rule, lives, self.book.end)
-                sums[index].add(verdicts, some, groups, seen.weight)
+                sums[index].add(verdicts.first(len(which) * groups), some, groups, seen.weight)
                 _spread(cost[..., index], costs_of(rule, lives, verdicts, self.book.end), some, step, new)
             for index, rule in enumerate(self._late):
                 _spread(waits[..., index], holds(_asked(rule), lives, self.book.end), some, step, new)
         for index, rule in enumerate(rules):
             if rule.joint:
                 cost[..., index] = cost[..., -1:, index]
-        states = torch.nn.functional.one_hot(seen.state, _STATES).float()[:, :, None].expand(T, B, groups, _STATES)
+        states = one_hot(seen.state, _STATES).float()[:, :, None].expand(T, B, groups, _STATES)
         context = torch.cat((states, acted["contained"][..., None], waits), dim=-1)
         return Settled(
             cost=self._by_agent(cost), context=self._by_agent(context), tallies=tuple(each.tally() for each in sums)
@@ -243,11 +245,14 @@ class Ledger:
         """[T, B, G, ...] to [T, B, A, ...]: each agent's own, or the team's for all."""
         return values[:, :, :-1] if self.individual else values.expand(-1, -1, self.agents, -1)
 
-    def _lives(self, runs: Runs, place: Tensor, every: Tensor | None) -> tuple[Lives, Tensor, Tensor]:
-        """Traces [n * G, L] of some runs; beside them the new step of each sample [n, L] and whether it is one."""
+    def _lives(self, runs: Runs, samples: int, place: Tensor, every: Tensor | None) -> tuple[Lives, Tensor, Tensor]:
+        """Traces [n * G and more, L] of some runs; beside them each sample's new step [n, L], and whether it is one.
+
+        Traces of length 1 that stand for nothing follow, so that few numbers of traces occur.
+        """
         count, groups, slots = len(runs.slot), self.groups, place.shape[1]
         lengths = runs.real + runs.extra.long()
-        sample = torch.arange(int(lengths.max()), device=self._device)
+        sample = torch.arange(samples, device=self._device)
         real = torch.minimum(sample, runs.real[:, None] - 1)
         at = (runs.begin[:, None] + real) * slots + runs.slot[:, None]
         gone = runs.extra[:, None] & (sample == runs.real[:, None])
@@ -264,7 +269,12 @@ class Ledger:
         if self.individual:
             # Where the team's Block ended a life, what an agent's own votes would still have done is not known.
             complete[:, :-1] &= ~runs.blocked[:, None]
-        lives = Lives(signals=signals, lengths=lengths.repeat_interleave(groups), complete=complete.flatten())
+        more = -(count * groups) % (_TRACES * groups)
+        lives = Lives(
+            signals={name: pad(values, (0, 0, 0, more)) for name, values in signals.items()},
+            lengths=pad(lengths.repeat_interleave(groups), (0, more), value=1),
+            complete=pad(complete.flatten(), (0, more), value=False),
+        )
         return lives, runs.first[:, None] + real - runs.kept[:, None], sample >= runs.kept[:, None]
 
     # --- what is kept ---
@@ -295,7 +305,7 @@ def _asked(rule: Rule) -> f.Formula:
 def _spread(target: Tensor, values: Tensor, runs: Runs, step: Tensor, new: Tensor) -> None:
     """Mark in [T, B, G] the new samples [n * G, L] at which a bool holds; a sample behind the last is the last's."""
     count, groups = len(runs.slot), target.shape[-1]
-    marked = values.reshape(count, groups, -1) & new[:, None]
+    marked = values[: count * groups].reshape(count, groups, -1) & new[:, None]
     inside = torch.arange(marked.shape[-1], device=target.device) < (runs.real + runs.extra.long())[:, None]
     run, group, sample = (marked & inside[:, None]).nonzero(as_tuple=True)
     target[step[run, sample], runs.slot[run], group] = 1.0

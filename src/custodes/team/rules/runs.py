@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import final
+from typing import Final, final
 
 import torch
 from torch import Tensor
 
 from custodes.bft.votes import BLOCK
 from custodes.team.rules.watch import Seen
+
+SHORTEST: Final = 16
+"""Samples that the shortest runs are padded to."""
 
 
 @final
@@ -35,12 +38,18 @@ class Runs:
     blocked: Tensor
     """The team's Block ended it."""
 
-    def by_length(self) -> Iterator[Tensor]:
-        """Runs in groups of about equal length, so that little is padded: int64 indices."""
+    def by_length(self) -> Iterator[tuple[Tensor, int]]:
+        """Runs in groups of about equal length, int64 indices, with the samples that each group is padded to.
+
+        There are few sizes, always the same, for which formulas are compiled once.
+        """
         size = self.real + self.extra.long()
-        group = torch.log2(size.double()).ceil().long()
-        for one in torch.unique(group).tolist():
-            yield (group == one).nonzero()[:, 0]
+        bound, below = SHORTEST, 0
+        while below < int(size.max()):
+            mine = ((size > below) & (size <= bound)).nonzero()[:, 0]
+            if len(mine):
+                yield mine, bound
+            below, bound = bound, bound * 4
 
     def some(self, which: Tensor) -> Runs:
         """Those of some indices."""
