@@ -7,8 +7,8 @@ detector without its signals is listed as not having looked.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,15 @@ from custodes.doctor.facts import Facts
 
 Series = NDArray[np.float64]
 """float64 [I] or [I, A, ...]: iteration first; NaN where not measured."""
+
+
+RULES: Final = {
+    "spec_satisfied": "satisfied",
+    "spec_windows": "triggered",
+    "spec_cost": "cost",
+    "spec_multiplier": "multiplier",
+}
+"""Series [I, S] of the rules that training obeys, and the key of each in a rule's part of a metrics line."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +78,8 @@ def signals_of(lines: Sequence[Mapping[str, Any]], facts: Facts | None = None) -
 
     Args:
         lines: Each with key `iteration`; numbers, null, "inf" and "-inf", and lists of these, nested alike in every
-            line. Other values are left out. Of two lines of one iteration the later counts.
+            line. Other values are left out. Of two lines of one iteration the later counts. What `specs` holds becomes
+            the series of `RULES`, without the rules that are measured only: nothing is learned from these.
         facts: What else is known.
     """
     by_iteration: dict[int, dict[str, Any]] = {}
@@ -82,7 +92,23 @@ def signals_of(lines: Sequence[Mapping[str, Any]], facts: Facts | None = None) -
         values = _column([row.get(name) for row in rows])
         if values is not None:
             series[name] = values
-    return Signals(iterations=iterations, series=series, facts=facts or Facts())
+    facts = facts or Facts()
+    names = tuple(dict.fromkeys(name for row in rows for name in row.get("specs") or ()))
+    if names:
+        series |= {name: _by_rule(rows, names, key) for name, key in RULES.items()}
+        facts = replace(facts, specs=names)
+    return Signals(iterations=iterations, series=series, facts=facts)
+
+
+def _by_rule(rows: Sequence[Mapping[str, Any]], names: Sequence[str], key: str) -> Series:
+    """One number of each rule that is trained, [I, S]; NaN where there is none."""
+    found = np.full((len(rows), len(names)), np.nan)
+    for index, row in enumerate(rows):
+        for spec, name in enumerate(names):
+            rule = (row.get("specs") or {}).get(name) or {}
+            if rule.get("trained") and rule.get(key) is not None:
+                found[index, spec] = rule[key]
+    return found
 
 
 def _column(values: Sequence[Any]) -> Series | None:
