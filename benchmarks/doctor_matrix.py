@@ -185,8 +185,8 @@ class Log:
 
 
 def _row(values: dict[str, Any]) -> Row:
-    given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-    return Row(**given)
+    read: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    return Row(**read)
 
 
 def table(rows: Sequence[Row]) -> str:

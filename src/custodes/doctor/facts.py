@@ -119,5 +119,5 @@ class Facts:
     non_finite: NonFinite | None = None
     """Where a number that is none came from; None where all were finite or nobody looked."""
     specs: tuple[str, ...] | None = None
-    """Names of the rules that training obeys, in the order of the series `spec_satisfied`, `spec_cost`,
-    `spec_multiplier` [I, S]."""
+    """Names of the rules that training obeys, in the order of the series `spec_satisfied`, `spec_windows`,
+    `spec_cost`, `spec_multiplier` [I, S]."""

@@ -19,6 +19,16 @@ Series = NDArray[np.float64]
 """float64 [I] or [I, A, ...]: iteration first; NaN where not measured."""
 
 
+RULES: Final = {
+    "spec_satisfied": "satisfied",
+    "spec_windows": "triggered",
+    "spec_cost": "cost",
+    "spec_multiplier": "multiplier",
+    "spec_target": "target",
+}
+"""Series [I, S] of the rules that training obeys, and the key of each in a rule's part of a metrics line."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Signals:
     """I recorded iterations of one run."""
@@ -69,7 +79,8 @@ def signals_of(lines: Sequence[Mapping[str, Any]], facts: Facts | None = None) -
 
     Args:
         lines: Each with key `iteration`; numbers, null, "inf" and "-inf", and lists of these, nested alike in every
-            line. Other values are left out. Of two lines of one iteration the later counts.
+            line. Other values are left out. Of two lines of one iteration the later counts. What `specs` holds becomes
+            the series of `RULES`, without the rules that are measured only: nothing is learned from these.
         facts: What else is known.
     """
     by_iteration: dict[int, dict[str, Any]] = {}
@@ -77,23 +88,28 @@ def signals_of(lines: Sequence[Mapping[str, Any]], facts: Facts | None = None) -
         by_iteration.setdefault(int(line["iteration"]), {}).update(line)
     iterations = tuple(sorted(by_iteration))
     rows = [by_iteration[number] for number in iterations]
-    facts = facts or Facts()
-    specs = tuple(dict.fromkeys(name for row in rows for name in row.get("specs") or ()))
-    if specs:
-        facts = replace(facts, specs=specs)
-        rows = [row | _by_spec(row.get("specs") or {}, specs) for row in rows]
     series: dict[str, Series] = {}
     for name in dict.fromkeys(key for row in rows for key in row if key != "iteration"):
         values = _column([row.get(name) for row in rows])
         if values is not None:
             series[name] = values
+    facts = facts or Facts()
+    names = tuple(dict.fromkeys(name for row in rows for name in row.get("specs") or ()))
+    if names:
+        series |= {name: _by_rule(rows, names, key) for name, key in RULES.items()}
+        facts = replace(facts, specs=names)
     return Signals(iterations=iterations, series=series, facts=facts)
 
 
-def _by_spec(found: Mapping[str, Mapping[str, Any]], specs: Sequence[str]) -> dict[str, list[Any]]:
-    """What each rule came to, as lists in the order of `specs`."""
-    keys = ("satisfied", "cost", "target", "multiplier")
-    return {f"spec_{key}": [found.get(name, {}).get(key) for name in specs] for key in keys}
+def _by_rule(rows: Sequence[Mapping[str, Any]], names: Sequence[str], key: str) -> Series:
+    """One number of each rule that is trained, [I, S]; NaN where there is none."""
+    found = np.full((len(rows), len(names)), np.nan)
+    for index, row in enumerate(rows):
+        for spec, name in enumerate(names):
+            rule = (row.get("specs") or {}).get(name) or {}
+            if rule.get("trained") and rule.get(key) is not None:
+                found[index, spec] = rule[key]
+    return found
 
 
 _PLAIN: Final = (float, int, bool, type(None))

@@ -19,6 +19,7 @@ from custodes.rl.acting import Actor
 from custodes.rl.networks import Policy
 from custodes.rl.returns import Targets
 from custodes.rl.rollout import Position, Rollout
+from custodes.rl.shares import mean, shares, standardised
 
 PARTS: Final = 4
 """Minibatches per pass."""
@@ -106,8 +107,16 @@ class CostCritics:
         ).to(device)
         self._optimiser = torch.optim.Adam(self.network.parameters(), lr=learning_rate, eps=1e-5, fused=True)
 
-    def learn(self, policy: Policy, rollout: Rollout, position: Position, cost: Tensor, context: Tensor) -> CostLesson:
-        """Form advantages with the critics as they stood, then fit them to the returns.
+    def learn(
+        self,
+        policy: Policy,
+        rollout: Rollout,
+        position: Position,
+        cost: Tensor,
+        context: Tensor,
+        share: Tensor | None = None,
+    ) -> CostLesson:
+        """Form advantages with the critics as they stood, then fit them to the returns of what agents did themselves.
 
         Args:
             policy: As it acted.
@@ -115,6 +124,7 @@ class CostCritics:
             position: Where it was cut.
             cost: float32 [T, B, A, S].
             context: float32 [T, B, A, K].
+            share: How much each action counts in the advantages' mean (`shares_of`); None where all count alike.
         """
         known = torch.cat((rollout.observation, rollout.output, context.permute(2, 0, 1, 3)), dim=-1)
         with torch.no_grad():
@@ -125,11 +135,13 @@ class CostCritics:
             baseline = value * (self._discounts > 0)
             raw = cost_advantages(cost, baseline, following, rollout.done, self._discounts, self._lam)
             target = raw + baseline
-        self._fit(known.flatten(1, 2), target.permute(2, 0, 1, 3).flatten(1, 2))
-        return CostLesson(
-            advantages=raw - raw.mean(dim=(0, 1), keepdim=True),
-            value_loss=(target - value).square().mean(dim=(0, 1, 2)),
-        )
+        learns = None if rollout.learns is None else rollout.learns.permute(2, 0, 1).flatten(1, 2)
+        self._fit(known.flatten(1, 2), target.permute(2, 0, 1, 3).flatten(1, 2), learns)
+        error = (target - value).square()
+        if rollout.learns is not None:
+            error = error[rollout.learns].reshape(-1, 1, 1, error.shape[-1])
+        centre = raw.mean(dim=(0, 1)) if share is None else mean(raw.flatten(0, 1), share.flatten(0, 1))
+        return CostLesson(advantages=raw - centre, value_loss=error.mean(dim=(0, 1, 2)))
 
     def _values(self, known: Tensor) -> Tensor:
         """[T, B, A, S] from [A, T, B, P]."""
@@ -146,11 +158,15 @@ class CostCritics:
         values: Tensor = self.network(known)
         return values.transpose(0, 1)
 
-    def _fit(self, known: Tensor, target: Tensor) -> None:
+    def _fit(self, known: Tensor, target: Tensor, learns: Tensor | None) -> None:
+        """Passes over inputs [A, n, P] and targets [A, n, S]; where bool [A, n] is False there is nothing to learn."""
         for _ in range(self._epochs):
             order = torch.randperm(known.shape[1], generator=self._generator).to(known.device)
             for part in order.tensor_split(PARTS):
                 error = (self.network(known[:, part]) - target[:, part]).square()
+                if learns is not None:
+                    own = learns[:, part, None].to(error.dtype)
+                    error = error * own / own.mean(dim=1, keepdim=True).clamp(min=1e-8)
                 self._optimiser.zero_grad(set_to_none=True)
                 # Agents have weights of their own: the sum fits each as if it were alone.
                 error.mean(dim=1).sum().backward()
@@ -223,7 +239,19 @@ def cost_advantages(
     return result
 
 
-def combined(targets: Targets, costs: Tensor, multipliers: Tensor, *, normalise: bool) -> Targets:
+def shares_of(rollout: Rollout, *, weigh_lanes: bool) -> Tensor | None:
+    """How much each action counts in moments of advantages, float [T, B, A], as in the update; None for all alike."""
+    weight = rollout.weight if weigh_lanes else None
+    if weight is None and rollout.learns is None:
+        return None
+    flat = rollout.reward.flatten(0, 1)
+    learns = None if rollout.learns is None else rollout.learns.flatten(0, 1)
+    return shares(flat, None if weight is None else weight.flatten(), learns).reshape_as(rollout.reward)
+
+
+def combined(
+    targets: Targets, costs: Tensor, multipliers: Tensor, *, normalise: bool, share: Tensor | None = None
+) -> Targets:
     """Targets whose advantages weigh the reward against the costs: A - sum of l_s C_s, on a scale of 1.
 
     Stooke et al. divide by 1 + sum of l_s, so that steps stay of one size. Here most costs are rare: such a divisor
@@ -237,12 +265,28 @@ def combined(targets: Targets, costs: Tensor, multipliers: Tensor, *, normalise:
         normalise: Bring the reward's advantages to mean 0 and deviation 1 first, and the sum after (the update must
             not do it again); else it is divided by 1 + sum of l_s. Those of the costs keep their scale: divided by its
             deviation, a cost that is hardly ever paid would shout.
+        share: How much each action counts in those moments (`shares_of`); None where all count alike.
     """
-    advantage = targets.advantages
-    if normalise:
-        flat = advantage.flatten(0, 1)
-        advantage = (advantage - flat.mean(0)) / (flat.std(0, correction=0) + 1e-8)
     weights = multipliers.to(device=costs.device, dtype=costs.dtype)
-    mixed = advantage - (costs * weights).sum(-1)
-    size = mixed.flatten(0, 1).std(0, correction=0) + 1e-8 if normalise else 1.0 + weights.sum()
-    return replace(targets, advantages=mixed / size)
+    penalty = (costs * weights).sum(-1)
+    if not normalise:
+        return replace(targets, advantages=(targets.advantages - penalty) / (1.0 + weights.sum()))
+    mixed = _standardised(targets.advantages, share) - penalty
+    return replace(targets, advantages=mixed / _deviation(mixed, share))
+
+
+def _standardised(values: Tensor, share: Tensor | None) -> Tensor:
+    """[T, B, A] less the mean of each agent, over its deviation."""
+    flat = values.flatten(0, 1)
+    if share is None:
+        return (values - flat.mean(0)) / (flat.std(0, correction=0) + 1e-8)
+    return standardised(flat, share.flatten(0, 1)).reshape_as(values)
+
+
+def _deviation(values: Tensor, share: Tensor | None) -> Tensor:
+    """[A] of [T, B, A]."""
+    flat = values.flatten(0, 1)
+    if share is None:
+        return flat.std(0, correction=0) + 1e-8
+    counted = share.flatten(0, 1)
+    return mean((flat - mean(flat, counted)).square(), counted).sqrt() + 1e-8

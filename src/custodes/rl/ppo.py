@@ -15,6 +15,7 @@ from custodes.rl.normalise import rescale_heads
 from custodes.rl.returns import Targets
 from custodes.rl.rollout import Rollout
 from custodes.rl.sequences import Cut, Sequences, chunk_starts, cut, start_states
+from custodes.rl.shares import of_lanes, shares, standardised
 from custodes.rl.state import LearnerState
 
 
@@ -255,14 +256,9 @@ def _weighted(advantage: Tensor, weight: Tensor | None, learns: Tensor | None, *
         learns: Whose action was its own, bool [n, A]; None where all were.
         normalise: To mean 0 and deviation 1.
     """
-    importance = torch.ones(len(advantage), 1) if weight is None else (weight / weight.mean())[:, None]
-    importance = importance.to(advantage)
     if normalise:
-        share = importance.expand_as(advantage) if learns is None else importance * learns.to(advantage.dtype)
-        total = share.sum(0).clamp(min=1e-8)
-        advantage = advantage - (share * advantage).sum(0) / total
-        advantage = advantage / (((share * advantage.square()).sum(0) / total).sqrt() + 1e-8)
-    return importance * advantage
+        advantage = standardised(advantage, shares(advantage, weight, learns))
+    return of_lanes(advantage, weight) * advantage
 
 
 def _step(

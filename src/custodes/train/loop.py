@@ -113,6 +113,7 @@ def train(
     watcher, experiment = watcher or Watcher(), experiment or Experiment()
     check_new(out)
     book = rules_of(config)
+    book = None if book is None else experiment.seams.rules(book)
     _use_threads(config)
     device = _device(config)
     with rejects_aside(out) as rejects:
@@ -224,7 +225,8 @@ def _player(
     experiment.seams.learner(learner)
     if book is None or watch is None:
         return env, learner, None
-    return env, learner, teacher_of(config, book, workload, watch, learner.policy, watcher.warn)
+    teacher = teacher_of(config, book, workload, watch, learner.policy, watcher.warn, experiment.seams.trained)
+    return env, learner, teacher
 
 
 def _session(run: RunFolder, workload: Workload, player: _Player, experiment: Experiment) -> _Session:
@@ -311,7 +313,8 @@ def _iterate(session: _Session, diagnostics: Diagnostics | None, progress: float
     """One iteration with whoever teaches or looks on."""
     seams, learner = session.experiment.seams, session.learner
     seams.before(learner)
-    usual: dict[str, Any] = {"mechanics": seams.mechanics, "teacher": session.teacher}
+    teacher = None if session.teacher is None else seams.teacher(session.teacher)
+    usual: dict[str, Any] = {"mechanics": seams.mechanics, "teacher": teacher}
     if diagnostics is None:
         return iterate(learner, session.env, session.config.rl, progress, **usual)
     diagnostics.before()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
@@ -91,6 +91,7 @@ def teacher_of(
     watch: Watch,
     policy: Policy,
     say: Callable[[str], None],
+    choose: Callable[[Sequence[bool]], Sequence[bool]] = lambda feasible: feasible,
 ) -> RuleTeacher:
     """Whoever teaches a run's rules.
 
@@ -103,6 +104,7 @@ def teacher_of(
         watch: The training game, watched.
         policy: The team.
         say: Gets a line for each rule that is not trained.
+        choose: From whether each rule can be kept to whether it is trained.
 
     Raises:
         CustodesError: A rule speaks of what the data does not have.
@@ -114,10 +116,10 @@ def teacher_of(
         known = known_feasibility(book, env, workload)
     except StlError as error:
         raise CustodesError(error.what, where=error.where, fix=error.fix) from None
-    for rule in book.rules:
-        if (line := _not_trained(rule.name, rule.allowed, known[rule.name])) is not None:
-            say(line)
-    trained = [known[rule.name].feasible for rule in book.rules]
+    trained = choose([known[rule.name].feasible for rule in book.rules])
+    for rule, learned in zip(book.rules, trained, strict=True):
+        if not learned:
+            say(_not_trained(rule.name, rule.allowed, known[rule.name]))
     return RuleTeacher(watch, ground, book, policy, config.rules, trained, config.seed)
 
 
@@ -132,10 +134,8 @@ def _events(book: RuleBook, workload: Workload, recording: Recording) -> Mapping
     return event_signals(recording, workload.features, workload.encoder, names)
 
 
-def _not_trained(name: str, allowed: float, known: Feasibility) -> str | None:
+def _not_trained(name: str, allowed: float, known: Feasibility) -> str:
     """Say that a rule cannot be kept, with what was tried."""
-    if known.feasible:
-        return None
     oracle = known.evidence["oracle"]
     best, held = known.best()
     return (

@@ -1,12 +1,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from custodes.env.response.recording import Recording
@@ -17,7 +15,7 @@ from custodes.evaluate.rules.record import shortfall, spec_records
 from custodes.evaluate.rules.replayed import Floats, Held, judge_replay
 from custodes.team.rules.book import RuleBook, book_of
 from custodes.team.rules.signals import ACTED, event_signals
-from tests.env.response.worlds import Event, World, decisions, worlds
+from tests.env.response.worlds import Event, World, played
 from tests.evaluate.response.small import COSTS, DECISIONS, EVENTS, recording, recording_with
 from tests.team.rules.stages import encoder, features
 
@@ -123,9 +121,9 @@ def test_recent_alerts_are_counted_over_the_part() -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(worlds(), st.data())
-def test_a_trace_changes_nothing_and_tells_every_fate(world: World, data: st.DataObject) -> None:
-    said = decisions(cast("st.DrawFn", data.draw), len(world.rows))
+@given(played())
+def test_a_trace_changes_nothing_and_tells_every_fate(case: tuple[World, NDArray[np.int8]]) -> None:
+    world, said = case
     part = world.recording
     plain, traced = replay(part, said, world.costs), replay(part, said, world.costs, trace=True)
     assert plain.fate.tolist() == traced.fate.tolist()
@@ -154,9 +152,9 @@ def test_a_trace_changes_nothing_and_tells_every_fate(world: World, data: st.Dat
 
 
 @settings(max_examples=40, deadline=None)
-@given(worlds(), st.data())
-def test_any_replay_can_be_judged(world: World, data: st.DataObject) -> None:
-    said = decisions(cast("st.DrawFn", data.draw), len(world.rows))
+@given(played())
+def test_any_replay_can_be_judged(case: tuple[World, NDArray[np.int8]]) -> None:
+    world, said = case
     book = rules(
         "always (turned -> eventually[0:2] contained)",
         "always (first and innocent -> always (not contain))",

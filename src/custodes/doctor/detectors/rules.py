@@ -15,6 +15,10 @@ from custodes.doctor.signals import Series, Signals
 NEVER: Final = 0.01
 """Share of windows in which a rule holds, below which it never does."""
 LOOK: Final = 5
+LONG: Final = 20
+"""Iterations for a rule that some policy is known to keep: a team that begins at random may break it for a while."""
+WINDOWS: Final = 300
+"""None of so many kept: the share is below `NEVER` with 95 % confidence (the rule of three, 3 / n)."""
 WINDUP: Final = 15
 """Iterations in which a multiplier rises while its cost does not fall."""
 
@@ -22,12 +26,16 @@ WINDUP: Final = 15
 @detector("spec-always-violated", needs=("stl_satisfied",))
 def violated(signals: Signals) -> Iterable[Finding]:
     """Each rule holds now and then."""
-    name = "spec_satisfied" if signals.has("spec_satisfied") else "stl_satisfied"
+    name = "spec_satisfied" if "spec_satisfied" in signals.series else "stl_satisfied"
     held = _columns(signals[name])
+    # Who counts windows also tried beforehand whether a rule can be kept.
+    counted = _columns(signals["spec_windows"]) if name == "spec_satisfied" and signals.has("spec_windows") else None
     for spec in range(held.shape[1]):
         rows = np.flatnonzero(~np.isnan(held[:, spec]))
-        row = onset(held[rows, spec] < NEVER, LOOK)
-        if row is not None and bool((held[rows[row:], spec] < NEVER).all()):
+        row = onset(held[rows, spec] < NEVER, LOOK if counted is None else LONG)
+        if row is None or not bool((held[rows[row:], spec] < NEVER).all()):
+            continue
+        if counted is None or counted[rows[row:], spec].sum() >= WINDOWS:
             shown = Evidence(
                 metric=name,
                 value=float(held[rows[row], spec]),

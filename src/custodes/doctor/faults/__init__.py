@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, Final
 
-from custodes.doctor.faults import inputs, rewards, steps, team, update
+from custodes.doctor.faults import inputs, rewards, rules, steps, team, update
 from custodes.doctor.faults.fault import Fault
 from custodes.errors import CustodesError
 from custodes.rl.mechanics import Mechanics
@@ -18,7 +18,7 @@ from custodes.team.seams import Seams
 __all__ = ["FAULTS", "Fault", "fault_of", "together"]
 
 FAULTS: Final[Mapping[str, Fault]] = {
-    fault.name: fault for module in (update, steps, rewards, inputs, team) for fault in module.FAULTS
+    fault.name: fault for module in (update, steps, rewards, inputs, team, rules) for fault in module.FAULTS
 }
 """By name."""
 
@@ -83,6 +83,9 @@ def _joined(seams: Sequence[Seams]) -> Seams:
     return Seams(
         workload=chain("workload"),
         env=chain("env"),
+        rules=chain("rules"),
+        trained=chain("trained"),
+        teacher=chain("teacher"),
         learner=all_of("learner"),
         before=all_of("before"),
         mechanics=Mechanics(**parts),

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from custodes.rl.config import LearnerConfig
-from custodes.rl.costs import CostCritics, combined, discount_of
+from custodes.rl.costs import CostCritics, combined, discount_of, shares_of
 from custodes.rl.multipliers import Gains, Multipliers
 from custodes.rl.networks import Policy
 from custodes.rl.returns import Targets
@@ -115,9 +115,12 @@ class RuleTeacher:
         if self._critics is None:
             return learnt, config
         assert self._settled is not None
-        lesson = self._critics.learn(state.policy, rollout, state.position, self._settled.cost, self._settled.context)
+        cost, context = self._settled.cost, self._settled.context
+        share = shares_of(rollout, weigh_lanes=config.weigh_lanes)
+        lesson = self._critics.learn(state.policy, rollout, state.position, cost, context, share)
         self._losses = lesson.value_loss.tolist()
-        mixed = combined(learnt, lesson.advantages, self._multipliers.value, normalise=config.normalise_advantage)
+        normalise, multipliers = config.normalise_advantage, self._multipliers.value
+        mixed = combined(learnt, lesson.advantages, multipliers, normalise=normalise, share=share)
         return mixed, replace(config, normalise_advantage=False)
 
     def metrics(self) -> dict[str, Any]:
