@@ -7,8 +7,8 @@ detector without its signals is listed as not having looked.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,16 +77,33 @@ def signals_of(lines: Sequence[Mapping[str, Any]], facts: Facts | None = None) -
         by_iteration.setdefault(int(line["iteration"]), {}).update(line)
     iterations = tuple(sorted(by_iteration))
     rows = [by_iteration[number] for number in iterations]
+    facts = facts or Facts()
+    specs = tuple(dict.fromkeys(name for row in rows for name in row.get("specs") or ()))
+    if specs:
+        facts = replace(facts, specs=specs)
+        rows = [row | _by_spec(row.get("specs") or {}, specs) for row in rows]
     series: dict[str, Series] = {}
     for name in dict.fromkeys(key for row in rows for key in row if key != "iteration"):
         values = _column([row.get(name) for row in rows])
         if values is not None:
             series[name] = values
-    return Signals(iterations=iterations, series=series, facts=facts or Facts())
+    return Signals(iterations=iterations, series=series, facts=facts)
+
+
+def _by_spec(found: Mapping[str, Mapping[str, Any]], specs: Sequence[str]) -> dict[str, list[Any]]:
+    """What each rule came to, as lists in the order of `specs`."""
+    keys = ("satisfied", "cost", "target", "multiplier")
+    return {f"spec_{key}": [found.get(name, {}).get(key) for name in specs] for key in keys}
+
+
+_PLAIN: Final = (float, int, bool, type(None))
+"""Types of a number that needs no reading; most columns hold nothing else."""
 
 
 def _column(values: Sequence[Any]) -> Series | None:
     """Values of one key, a row each; None where they are no numbers or change their shape."""
+    if all(type(value) in _PLAIN for value in values):
+        return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
     try:
         found = [None if value is None else np.asarray(_numbers(value), dtype=np.float64) for value in values]
     except (TypeError, ValueError):
