@@ -75,13 +75,14 @@ def test_what_the_log_lacks_is_listed() -> None:
     assert (len(run.signals), run.unknown, run.notes) == (63, (), ())
     lacking = {part.name: part.missing for part in diagnose(run.signals).not_examined}
     assert lacking["ratio"] == ("ratio_error",)
+    assert lacking["never-falls"] == ("entropy",)
     assert lacking["consensus"] == ("facts.agents", "facts.tolerated")
     assert run.signals.facts.value_clip == 0.0
     assert read_foreign(LOGS / "value-clip").signals.facts.value_clip == pytest.approx(0.2)
 
 
 def test_csv_and_events_hold_the_same(tmp_path: Path) -> None:
-    for name in ("value_loss", "entropy", "explained_variance", "episode_reward"):
+    for name in ("value_loss", "entropy_per_agent", "explained_variance", "episode_reward"):
         events, table = (read_foreign(LOGS / "healthy" / log).signals for log in ("", "progress.csv"))
         assert np.allclose(events[name], table[name], rtol=1e-5, equal_nan=True)
 

@@ -55,8 +55,9 @@ def align(scalars: Scalars, where: str) -> ForeignRun:
             for row, value in zip(rows, _on_rows(scalars.points[tag], steps), strict=True):
                 row[meaning.signal] = None if value is None else meaning.factor * value
     for row in rows:
-        # Both trainers have one agent.
-        row["entropy_per_agent"] = [row.get("entropy")]
+        # Both trainers have one agent. An entropy that stays up is wrong only beside advantages that favour an action,
+        # which these logs lack: so it is read as the agent's own alone, in which a collapse shows.
+        row["entropy_per_agent"] = [row.pop("entropy", None)]
     return ForeignRun(
         trainer=trainer.name,
         signals=signals_of(rows, facts_of(trainer, scalars)),
