@@ -11,7 +11,7 @@ from tests.serve.conftest import make_case
 
 def test_a_page_with_a_timeline(tmp_path: Path) -> None:
     case = make_case(tmp_path / "run")
-    done = custodes("report", case.path, "--timeline")
+    done = custodes("report", case.path, "--timeline", "--specs", "library")
     assert (done.code, done.err) == (0, "")
     found = read_timeline(case.path / "timeline-test.json")
     labels = case.workload.dataset.labels[case.workload.split.rows("test")]
@@ -23,6 +23,12 @@ def test_a_page_with_a_timeline(tmp_path: Path) -> None:
     page = (case.path / "report.html").read_text()
     assert "One attack, event by event" in page
     assert page.count('class="chart wide"') == 1
+    assert found.shield is not None
+    assert found.shield.decisions == len(labels)
+    assert found.shield.by_rule["block-after-evidence"] >= 0
+    assert sum(found.shield.by_rule.values()) >= len(found.shield.interventions) > 0
+    assert "Interventions of the shield" in page
+    assert found.shield.interventions[0].why.split()[0] in page
 
 
 def test_a_run_that_does_not_act_has_none(tmp_path: Path) -> None:

@@ -21,6 +21,10 @@ def report(
             "--timeline", help="First let the team observe the test part live, and keep one attack for a picture."
         ),
     ] = False,
+    specs: Annotated[
+        str | None,
+        typer.Option("--specs", metavar="default|library|FILE", help="Rules that the team obeys meanwhile."),
+    ] = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -31,7 +35,7 @@ def report(
 
     run = open_run(path)
     if timeline:
-        _keep_timeline(run, data)
+        _keep_timeline(run, data, specs)
     page = write_report(run.path)
     if as_json:
         print_json({"report": str(page)})
@@ -39,7 +43,7 @@ def report(
         print_line(f"Written to {page}")
 
 
-def _keep_timeline(run: RunFolder, data: Path | None) -> None:
+def _keep_timeline(run: RunFolder, data: Path | None, specs: str | None) -> None:
     """Write `timeline-test.json` into the run."""
     from dataclasses import replace
 
@@ -68,7 +72,7 @@ def _keep_timeline(run: RunFolder, data: Path | None) -> None:
     check_digest(run, workload)
     # Nobody is forgotten: the picture is of what the team does, not of what a small memory does.
     limits = Limits(entities=max(2 * len(workload.dataset), 2), objects=max(len(workload.dataset), 1))
-    found = timeline_of(Team.load(run.path, limits=limits), workload)
+    found = timeline_of(Team.load(run.path, limits=limits, specs=specs), workload)
     if found is None:
         say("Note: the test part holds no malicious event, so there is no timeline.")
         return

@@ -11,7 +11,7 @@ from custodes.data.features.online.memory import Key
 from custodes.data.schema import MALICIOUS
 from custodes.data.split import PartName
 from custodes.env.response.recording import Recording
-from custodes.evaluate.response.timeline import Moment, Timeline
+from custodes.evaluate.response.timeline import Intervention, Moment, Shielded, Timeline
 from custodes.serve.analysts import RecordedAnalysts
 from custodes.serve.decision import Decision
 from custodes.serve.standings import SECOND
@@ -25,6 +25,8 @@ RULE: Final = "always (exposed_s <= 30)"
 """An attack is contained, all its processes that did something malicious, within 30 seconds of its first act."""
 MOST: Final = 160
 """Events that are kept."""
+SHOWN: Final = 20
+"""Interventions of the shield that are kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +69,7 @@ def timeline_of(team: Team, workload: Workload, part: PartName = "test") -> Time
     for each in met:
         trees.setdefault(int(tree_of_row[each.row]), []).append(each)
     best = max(trees.values(), key=lambda events: (_prevented(events), sum(each.malicious for each in events)))
-    return _timeline(team, workload, part, best)
+    return _timeline(team, workload, part, best, _shielded(team, met))
 
 
 def _observe(team: Team, workload: Workload, whole: Recording, mine: Any) -> list[_Met]:
@@ -108,7 +110,37 @@ def _prevented(events: list[_Met]) -> int:
     return sum(each.malicious and not each.executed for each in events)
 
 
-def _timeline(team: Team, workload: Workload, part: PartName, events: list[_Met]) -> Timeline:
+def _shielded(team: Team, met: list[_Met]) -> Shielded | None:
+    """What the shield did on the part."""
+    if team.rules is None:
+        return None
+    by_rule = {rule.name: 0 for rule in team.rules.hard}
+    found: list[Intervention] = []
+    for each in met:
+        said = each.decision.overruled
+        if said is None:
+            continue
+        by_rule[said.spec] += 1
+        if len(found) < SHOWN:
+            found.append(
+                Intervention(
+                    time=each.time,
+                    process=each.key[1],
+                    rule=said.spec,
+                    why=said.why,
+                    voted=said.voted,
+                    action=each.decision.action,
+                )
+            )
+    return Shielded(
+        decisions=len(met),
+        by_rule=by_rule,
+        unavoidable=team.counts.unavoidable,
+        interventions=tuple(found),
+    )
+
+
+def _timeline(team: Team, workload: Workload, part: PartName, events: list[_Met], shield: Shielded | None) -> Timeline:
     """The tree's events around its containment, and how long it was exposed."""
     acting = {each.key for each in events if each.malicious}
     shown = [each for each in events if each.key in acting]
@@ -150,4 +182,5 @@ def _timeline(team: Team, workload: Workload, part: PartName, events: list[_Met]
         prevented=_prevented(shown),
         moments=tuple(moments[:MOST]),
         left_out=max(len(moments) - MOST, 0),
+        shield=shield,
     )

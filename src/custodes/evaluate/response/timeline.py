@@ -36,6 +36,31 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Of `Timeline.rule` at this event [s]; below 0 the rule is violated."""
 
 
+class Intervention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One decision that the shield replaced."""
+
+    time: int
+    """Of the event [ns UTC]."""
+    process: str
+    rule: str
+    why: str
+    voted: Severity
+    action: Severity
+
+
+class Shielded(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the shield did on the whole part."""
+
+    decisions: Annotated[int, msgspec.Meta(ge=0)]
+    """Decisions of the part."""
+    by_rule: dict[str, int]
+    """How many each hard rule replaced, those without any included."""
+    unavoidable: Annotated[int, msgspec.Meta(ge=0)]
+    """Decisions at which no action was safe."""
+    interventions: tuple[Intervention, ...]
+    """The first ones."""
+
+
 class Timeline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The attack tree of which the team prevented most."""
 
@@ -55,6 +80,8 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """In the order of time; the last ones may be left out."""
     left_out: Annotated[int, msgspec.Meta(ge=0)]
     """Further events of the tree."""
+    shield: Shielded | None = None
+    """None where no rules were watched."""
 
 
 def encode_timeline(timeline: Timeline) -> bytes:
