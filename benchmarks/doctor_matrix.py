@@ -166,7 +166,9 @@ class Log:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         text = path.read_text() if path is not None and path.exists() else ""
-        self.rows = [_row(json.loads(line)) for line in text.splitlines()]
+        rows = [_row(json.loads(line)) for line in text.splitlines()]
+        # Parts that ran side by side may have made the same run twice.
+        self.rows = list({(row.preset, row.fault, row.seed): row for row in rows}.values())
 
     def done(self, job: Job) -> bool:
         """Whether the log has it."""
@@ -183,8 +185,8 @@ class Log:
 
 
 def _row(values: dict[str, Any]) -> Row:
-    read: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-    return Row(**read)
+    given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    return Row(**given)
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -38,7 +38,8 @@ def measure(preset: str, changes: Sequence[str], pairs: int, folder: Path) -> tu
     env = workload.training_env(tolerated(config.team.agents), config.seed)
     learner = create(config.rl, env, config.seed)
     run = create_run(folder / "run", config, workload.dataset.digest, encoder=encoder_digest(workload.encoder))
-    diagnostics = Diagnostics(run, workload, learner, planned=2 * pairs, mechanics=Mechanics(), injected=None)
+    lanes = workload.training_lanes(config.seed)
+    diagnostics = Diagnostics(run, workload, lanes, learner, planned=2 * pairs, mechanics=Mechanics(), injected=None)
     without, beside = [], []
     for pair in range(pairs + 1):
         begin = time.process_time()

@@ -1,11 +1,12 @@
 """Conformal bounds on a trained team's suspicion of whole process trees: `python -m benchmarks.stl_conformal RUN`.
 
-A trajectory is a process tree: the team's score (the (f+1)-th largest probability of containment, its maximum so far)
-at the tree's first T events; a shorter tree stays as it ended. The rule is `always (score <= LIMIT)`: the tree never
-looks as if it had to be contained. After each of several prefixes its robustness over all T events is bounded from
-below; the nonconformity is the largest over these prefixes, so that all bounds of a tree hold together with
-probability 1 - delta. Calibration is apart for trees that do something malicious and for those that do not (Mondrian
-classes): each class is covered by itself, and a bound is read as "if this tree is benign, then ...".
+A trajectory is a process tree (what a child of a host's first process started): the team's score (the (f+1)-th
+largest probability of containment, its maximum so far) at the tree's first T events; a shorter tree stays as it
+ended. The rule is `always (score <= LIMIT)`: the tree never looks as if it had to be contained. After each of several
+prefixes its robustness over all T events is bounded from below; the nonconformity is the largest over these prefixes,
+so that all bounds of a tree hold together with probability 1 - delta. Calibration is apart for trees that do
+something malicious and for those that do not (Mondrian classes): each class is covered by itself, and a bound is read
+as "if this tree is benign, then ...".
 
 Exchangeable are trees of different hosts, not those of one host: these share programs, users and campaigns. So the
 guarantee is measured with one tree of a class and host, drawn at random, hosts split into calibration and test. How
@@ -13,7 +14,8 @@ alike the trees of a host are is told beside it (intraclass correlation of the s
 on all trees as if they were independent would have).
 
 Held-out hosts come from the generator with seeds that the run was not trained on. Shifts are injected into the test
-hosts only: into the agents' scores (log-odds raised), and into the generator (programs drift, attackers hide less).
+hosts only: into the agents' scores (their log-odds grow with every event of a tree), and, reported as it is, into the
+generator (programs drift, attackers hide less).
 """
 
 from __future__ import annotations
@@ -57,8 +59,8 @@ SEEN: Final = (2, 6, 12)
 LIMIT: Final = 0.5
 DELTA: Final = 0.05
 ALPHA: Final = 0.05
-SHIFT: Final = 2.0
-"""Added to the log-odds of every score."""
+SHIFT: Final = 0.4
+"""Added to the log-odds of a tree's scores with each of its events."""
 CLASSES: Final = ("benign", "malicious")
 
 
@@ -100,16 +102,14 @@ class Scorer:
         play = self.team.play(table, build_lanes(dataset, rows, "by_entity", config.env.window))
         score = np.zeros(len(dataset))
         score[play.rows] = play.score
-        if shift:
-            odds = np.log(np.clip(score, 1e-9, 1 - 1e-9) / np.clip(1 - score, 1e-9, 1)) + shift
-            score = 1 / (1 + np.exp(-odds))
-        return _by_tree(dataset, np.sort(rows), score)
+        return _by_tree(dataset, np.sort(rows), score, shift)
 
 
-def _by_tree(dataset: Dataset, rows: NDArray[np.int64], score: NDArray[np.float64]) -> Trees:
+def _by_tree(dataset: Dataset, rows: NDArray[np.int64], score: NDArray[np.float64], shift: float) -> Trees:
     forest = forest_of(dataset)
     root = np.arange(forest.entities)
-    for level in forest.levels[1:]:
+    # A host's first process starts nearly all others: trees begin below it.
+    for level in forest.levels[2:]:
         root[level] = root[forest.parent[level]]
     tree = root[forest.entity[rows]]
     order = np.argsort(tree, kind="stable")
@@ -117,7 +117,11 @@ def _by_tree(dataset: Dataset, rows: NDArray[np.int64], score: NDArray[np.float6
     starts = np.flatnonzero(np.concatenate(([True], tree[1:] != tree[:-1])))
     lengths = np.diff(np.append(starts, len(tree)))
     place = starts[:, None] + np.minimum(np.arange(LENGTH), lengths[:, None] - 1)
-    values = np.maximum.accumulate(score[ordered][place], axis=1)
+    values = score[ordered][place]
+    if shift:
+        odds = np.log(np.clip(values, 1e-9, 1 - 1e-9) / np.clip(1 - values, 1e-9, 1)) + shift * np.arange(LENGTH)
+        values = 1 / (1 + np.exp(-odds))
+    values = np.maximum.accumulate(values, axis=1)
     hosts = dataset.events["stream"].rank("dense").to_numpy().astype(np.int64)
     bad = np.maximum.reduceat((dataset.labels[ordered] == 1).astype(np.int64), starts)
     return Trees(score=torch.from_numpy(values)[..., None], host=hosts[ordered[starts]], malicious=bad > 0)

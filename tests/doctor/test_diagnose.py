@@ -50,9 +50,8 @@ def test_the_json_object_is_that_of_the_design() -> None:
     assert (first["name"], second["name"]) == ("ratio-broadcast", "consensus-f0")
     assert set(first) == {"name", "severity", "iteration", "cause", "evidence", "change", "explains"}
     assert set(first["evidence"][0]) == {"metric", "value", "expectation", "source"}
-    assert printed["not_examined"] == [
-        {"name": "violated", "findings": ["spec-always-violated"], "missing": ["stl_satisfied"]}
-    ]
+    left = {"name": "violated", "findings": ["spec-always-violated"], "missing": ["stl_satisfied"]}
+    assert left in printed["not_examined"]
 
 
 def test_a_mechanism_hides_its_consequences_but_not_another_defect() -> None:

@@ -24,7 +24,7 @@ EXACT = {
     "dropout": "dropout-mismatch",
     "normaliser-drift": "normaliser-drift",
     "normalised-advantage-returns": "return-target",
-    "frozen-critic": "critic-not-learning",
+    "frozen-critic": "value-head-frozen",
     "rounded-reward": "reward-constant",
     "late-reward": "reward-misaligned",
     "saturated-reward": "reward-saturated",

@@ -24,6 +24,18 @@ def test_lines_become_series() -> None:
     assert "text" not in signals.series
 
 
+def test_rules_become_columns_in_the_order_of_their_names() -> None:
+    first = {"satisfied": 0.5, "cost": 0.1, "target": 0.05, "multiplier": 2.0, "trained": True}
+    second = {"satisfied": None, "cost": None, "target": None, "multiplier": None, "trained": False}
+    signals = signals_of(
+        [{"iteration": 1, "specs": {"a": first}}, {"iteration": 2, "specs": {"a": first, "b": second}}]
+    )
+    assert signals.facts.specs == ("a", "b")
+    np.testing.assert_array_equal(signals["spec_multiplier"], [[2.0, np.nan], [2.0, np.nan]])
+    assert signals["spec_satisfied"].shape == (2, 2)
+    assert "specs" not in signals.series
+
+
 def test_a_later_line_of_an_iteration_counts_and_lines_of_two_files_join() -> None:
     lines = [{"iteration": 2, "kl": 1.0}, {"iteration": 1, "kl": 3.0}, {"iteration": 2, "kl": 2.0, "entropy": 1.0}]
     signals = signals_of(lines)

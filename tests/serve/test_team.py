@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +13,11 @@ import torch
 
 from custodes.data.features.online import Limits
 from custodes.env.lanes import build_lanes
-from custodes.env.response.costs import ResponseCosts
 from custodes.env.response.replay import MASKS, SUPPRESSED, replay
 from custodes.errors import CustodesError
 from custodes.evaluate.response.record import in_order
 from custodes.serve import Decision, Team
+from custodes.serve.analysts import RecordedAnalysts
 from custodes.team.team import Play
 from custodes.team.team import Team as PlayingTeam
 from custodes.train import checkpoint
@@ -79,34 +78,6 @@ def test_a_batch_decides_as_its_events_one_by_one_to_the_last_bit(case: Case, en
     assert (single.counts.forgotten["entities"] > 0) == (entities < 10)
 
 
-class Analysts:
-    """Answers alerts when the replay's analysts would; see `env.response.replay`."""
-
-    def __init__(self, team: Team, costs: ResponseCosts, guilty: dict[tuple[str, str], float]) -> None:
-        self._team, self._costs, self._guilty = team, costs, guilty
-        self._busy: list[float] = []
-        self._timers: list[tuple[float, int, tuple[str, str], bool]] = []
-
-    def alert(self, key: tuple[str, str], time: float) -> None:
-        while self._busy and self._busy[0] < time:
-            heapq.heappop(self._busy)
-        costs = self._costs
-        full = len(self._busy) >= costs.analysts + costs.queue
-        begin = time
-        if not full:
-            waiting = len(self._busy) - costs.analysts
-            begin = time if waiting < 0 else sorted(self._busy)[waiting]
-            heapq.heappush(self._busy, begin + costs.analyst_s)
-        heapq.heappush(self._timers, (begin + costs.analyst_s, len(self._timers), key, full))
-
-    def answer(self, now: float) -> None:
-        """Whatever ends before a time."""
-        while self._timers and self._timers[0][0] < now:
-            time, _, key, lost = heapq.heappop(self._timers)
-            malicious = None if lost else self._guilty.get(key, np.inf) <= time
-            assert self._team.verdict(key[1], malicious, stream=key[0], time=round(time * SECOND))
-
-
 def test_with_the_replay_s_analysts_it_does_what_the_replay_does(case: Case) -> None:
     """Alerts, verdicts, what they allow and whom they block: the live team against the evaluation's full replay."""
     workload, costs = case.workload, case.workload.costs
@@ -119,17 +90,17 @@ def test_with_the_replay_s_analysts_it_does_what_the_replay_does(case: Case) -> 
     recorded = case.events()
     events = [recorded[row] for row in recording.source.tolist()]
     start = min(event["time"] for event in events)
-    guilty: dict[tuple[str, str], float] = {}
+    guilty: dict[tuple[str, str], int] = {}
     for event in events:
         if event["label"] == 1:
-            guilty.setdefault((event["stream"], event["entity"]), (event["time"] - start) / SECOND)
-    analysts = Analysts(team, costs, {key: time + start / SECOND for key, time in guilty.items()})
+            guilty.setdefault((event["stream"], event["entity"]), event["time"])
+    analysts = RecordedAnalysts(team, costs, guilty)
     made = []
     for event in events:
-        analysts.answer(event["time"] / SECOND)
+        analysts.answer(event["time"])
         decision = team.observe(event)
         if decision.alert:
-            analysts.alert((decision.stream, decision.entity), event["time"] / SECOND)
+            analysts.ask((decision.stream, decision.entity), event["time"])
         made.append(decision)
 
     gone = np.array([each.standing == "gone" for each in made])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -371,3 +372,22 @@ def test_what_cannot_be_monitored_is_refused(make: object, message: str) -> None
     with pytest.raises(StlError, match=r".") as error:
         make()  # type: ignore[operator]
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize("nan", NANS)
+@pytest.mark.parametrize(("seed", "at"), [(0, 0), (1, 1), (2, 7), (3, 20)])
+def test_a_snapshot_goes_on_and_is_not_changed_by_what_follows(seed: int, at: int, nan: Nan) -> None:
+    draw = np.random.default_rng(seed)
+    formula = parse("always[0,3](once[1,6](a > 0) and (sum(b, 4) <= 2 or (a > 0) since[0,5] (b > 0)))")
+    rows = [{name: float(value) for name, value in zip("ab", draw.normal(size=2), strict=True)} for _ in range(40)]
+    monitor, other = SingleMonitor(formula, nan=nan), SingleMonitor(formula, nan=nan)
+    for row in rows[:at]:
+        monitor.update(row)
+    kept = monitor.snapshot()
+    text = json.dumps(kept)
+    expected = [monitor.update(row)[:3] for row in rows[at:]]
+    assert json.dumps(kept) == text
+    other.resume(kept)
+    assert [other.update(row)[:3] for row in rows[at:]] == expected
+    monitor.resume(kept)
+    assert [monitor.update(row)[:3] for row in rows[at:]] == expected

@@ -125,10 +125,10 @@ def _show(evaluation: Evaluation, out: Path | None) -> None:
     )
     if evaluation.response is not None:
         _show_response(evaluation)
-    if evaluation.stl is not None:
-        _show_rules(evaluation)
     if evaluation.bft is not None and evaluation.bft.table:
         _show_attacks(evaluation.bft)
+    if evaluation.stl is not None:
+        _show_rules(evaluation)
     for warning in evaluation.warnings:
         print_line(f"Note: {warning.rstrip('.')}.")
     if out is not None:

@@ -30,7 +30,7 @@ class Entry:
 
 _POLICY: Final = ("entropy-never-falls", "entropy-collapse", "greedy-unlike-sampled", "idle-agent", "one-sided-team")
 """What a policy looks like whose gradient is wrong."""
-_CRITIC: Final = ("critic-not-learning", "value-target-scale", "return-unpredictable")
+_CRITIC: Final = ("critic-not-learning", "value-target-scale")
 """What a critic looks like whose targets or inputs are wrong."""
 _STEPS: Final = ("update-too-large", "update-too-small", "gradient-explosion", "gradient-vanishing", "clipping-always")
 """What the steps look like where the loss is wrong."""
@@ -41,7 +41,7 @@ CATALOGUE: Final[Mapping[str, Entry]] = {
         severity="critical",
         cause="a number that is none (NaN or infinite) entered the learner; all that is computed from it is lost",
         change="look at what makes the first such tensor; check divisions, logarithms and empty means there",
-        explains=(*_POLICY, *_CRITIC, *_STEPS, *_SIGNAL),
+        explains=(*_POLICY, *_CRITIC, *_STEPS, *_SIGNAL, "return-unpredictable"),
     ),
     "resume-mismatch": Entry(
         severity="critical",
@@ -104,13 +104,19 @@ CATALOGUE: Final[Mapping[str, Entry]] = {
         severity="critical",
         cause="the values that advantages are formed with are not the critic's, as where they were not denormalised",
         change="use denormalised values in advantages and returns, and normalise the target in the loss alone",
-        explains=(*_POLICY, *_CRITIC, *_SIGNAL, "return-target"),
+        explains=(*_POLICY, *_CRITIC, *_SIGNAL, "return-target", "return-unpredictable"),
     ),
     "return-target": Entry(
         severity="critical",
         cause="the value target is not the return of the rewards that were paid",
         change="form returns from rewards and values, before advantages are normalised",
-        explains=(*_POLICY, *_CRITIC),
+        explains=(*_POLICY, *_CRITIC, "return-unpredictable"),
+    ),
+    "value-head-frozen": Entry(
+        severity="critical",
+        cause="no gradient reaches the value head: it is frozen or detached, and its values stay what they were",
+        change="look for a detached value, a value coefficient of 0, or parameters that the optimiser does not hold",
+        explains=("critic-not-learning",),
     ),
     "truncation-as-termination": Entry(
         severity="critical",
@@ -300,7 +306,7 @@ CATALOGUE: Final[Mapping[str, Entry]] = {
     "critic-not-learning": Entry(
         severity="critical",
         cause="the value loss stays far above its floor: the critic does not learn what its inputs tell",
-        change="look for a frozen or detached value head, a value coefficient near 0, or too small steps",
+        change="look at the value coefficient, at the size of the steps, and at what changes the targets",
     ),
     "entropy-collapse": Entry(
         severity="critical",

@@ -28,11 +28,12 @@ class Continuity:
             for name, p in learner.policy.named_parameters()
         ]
         self._counted = torch.cat(parts)
+        self._weights = _weights(len(self._counted), self._counted.device)
 
     def before(self) -> None:
         """An iteration is about to begin."""
         self._parameters = _parameters(self._learner)
-        self._marks = marks_of(self._learner, self._parameters)
+        self._marks = marks_of(self._learner, self._parameters, self._weights)
         self._outside = _outside()
 
     def after(self, steps: int) -> dict[str, Any]:
@@ -44,7 +45,7 @@ class Continuity:
         now = _parameters(self._learner)
         change, size = ((x * self._counted).norm() for x in (now - self._parameters, self._parameters))
         moved = float(change) / (float(size) + 1e-12)
-        marks = marks_of(self._learner, now)
+        marks = marks_of(self._learner, now, self._weights)
         return {
             "gradient_steps": steps,
             **{f"{name}_before": value for name, value in self._marks.items()},
@@ -54,22 +55,27 @@ class Continuity:
         }
 
 
-def marks_of(learner: LearnerState, parameters: Tensor | None = None) -> dict[str, float]:
+def marks_of(learner: LearnerState, parameters: Tensor, weights: Tensor) -> dict[str, float]:
     """Numbers that tell two states apart: equal states give equal numbers, to the last bit.
 
     Args:
         learner: The learner.
-        parameters: Its parameters in a row, where they are at hand.
+        parameters: Its parameters in a row, float32 [P].
+        weights: Float64 [P], the same for every state of the learner.
     """
-    flat = _parameters(learner) if parameters is None else parameters
     drawn = zlib.crc32(learner.acting.get_state().numpy().tobytes())
     drawn = zlib.crc32(learner.batching.get_state().numpy().tobytes(), drawn)
     steps = [float(state["step"]) for state in learner.optimiser.state.values() if "step" in state]
     return {
-        "parameters_mark": float(zlib.crc32(flat.cpu().numpy().tobytes())),
+        "parameters_mark": float(parameters.double() @ weights),
         "generators_mark": float(drawn),
         "optimiser_steps": max(steps, default=0.0),
     }
+
+
+def _weights(count: int, device: torch.device) -> Tensor:
+    """Float64 [count] that differ from place to place, so that no exchange of parameters goes unseen."""
+    return torch.arange(count, dtype=torch.float64, device=device).cos()
 
 
 def _parameters(learner: LearnerState) -> Tensor:

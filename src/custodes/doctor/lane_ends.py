@@ -33,6 +33,10 @@ class LaneEnds:
         self._terminated = torch.as_tensor(lanes.terminated)
         self._age: Tensor | None = None
 
+    def forget(self) -> None:
+        """A rollout is left out: what is under way is not known any more."""
+        self._age = None
+
     def count(self, rollout: Rollout, begins: Tensor) -> dict[str, int]:
         """Count the ends of whole lanes, and those that were reported wrongly.
 

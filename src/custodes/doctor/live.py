@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -10,9 +11,9 @@ from custodes.doctor.facts import Facts
 from custodes.doctor.finding import Finding
 from custodes.doctor.signals import signals_of
 
-OFTEN: Final = 10
+OFTEN: Final = 3
 """Looks after every one of the first so many iterations."""
-SPARING: Final = 1.25
+SPARING: Final = 1.3
 """Afterwards when there are so many times more iterations than at the last look: looking costs the same share."""
 
 
@@ -44,7 +45,7 @@ class Live:
         self._count += 1
         if self._count < self._next and not last:
             return []
-        self._next = self._count + 1 if self._count < OFTEN else int(self._count * SPARING)
+        self._next = self._count + 1 if self._count < OFTEN else math.ceil(self._count * SPARING)
         new = [finding for finding in self._diagnose() if finding.name not in self._told]
         self._told |= {finding.name for finding in new}
         return new

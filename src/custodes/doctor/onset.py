@@ -43,6 +43,13 @@ def worst(values: Series) -> NDArray[np.float64]:
     return np.where(known.any(axis=1), np.where(known, flat, -np.inf).max(axis=1), np.nan)
 
 
+def carried(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[I] with the last measured number where there is none; NaN before the first."""
+    rows = np.where(np.isnan(values), -1, np.arange(len(values)))
+    last = np.maximum.accumulate(rows)
+    return np.where(last >= 0, values[np.maximum(last, 0)], np.nan)
+
+
 def early(signals: Signals, name: str, count: int) -> Series:
     """The first `count` measured rows of a series."""
     values = signals[name]

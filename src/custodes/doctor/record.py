@@ -19,6 +19,7 @@ from torch import Tensor
 from custodes.bft.votes import QUARANTINE, severity_decision
 from custodes.doctor import lane_ends, measure
 from custodes.doctor.continuity import Continuity
+from custodes.doctor.schema import OCCASIONAL
 from custodes.env.lanes import Lanes
 from custodes.rl.config import LearnerConfig
 from custodes.rl.learner import Lesson
@@ -33,8 +34,12 @@ RANKED: Final = 1024
 """About how many decisions advantages are ranked over."""
 OFF: Final = 1e-4
 """Mean |ratio - 1| from which the record looks closer; rounding stays below 1e-6."""
-RETURNS_EVERY: Final = 10
-"""The value targets are held against their definition in the first three iterations and every so many."""
+FIRST: Final = 10
+"""The first so many iterations are looked at whole."""
+EVERY: Final = 5
+"""Afterwards every so many; what is cheap or must not miss an iteration is looked at in each."""
+RETURNS: Final = 3
+"""In the first so many, and then every second whole look, value targets are held against their definition."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,11 +95,7 @@ class Recorder:
             "iteration": self._learner.iteration,
             **continuity,
             **self._start(lesson),
-            **self._returns(lesson),
-            **self._votes(lesson.rollout),
-            **self._rewards(lesson),
-            **self._inputs.measure(_some(lesson.rollout.observation, dim=1)),
-            **measure.gradients(self._learner.policy),
+            **self._whole(lesson),
             "clipped_steps": lesson.report.clipped_steps,
             "threats": int((lesson.rollout.label == 1).sum()),
             "unlabelled": int(((lesson.rollout.label != 0) & (lesson.rollout.label != 1)).sum()),
@@ -106,6 +107,20 @@ class Recorder:
     def line(self) -> dict[str, Any]:
         """The record of the last iteration (docs/run-folder.md), JSON-able but for numbers that are none."""
         return self._line
+
+    def _whole(self, lesson: Lesson) -> dict[str, Any]:
+        """What is looked at now and then; null in between."""
+        if self._learner.iteration > FIRST and self._learner.iteration % EVERY:
+            if self._ends is not None:
+                self._ends.forget()
+            return dict.fromkeys(OCCASIONAL)
+        return {
+            **self._returns(lesson),
+            **self._votes(lesson.rollout),
+            **self._rewards(lesson),
+            **self._inputs.measure(_some(lesson.rollout.observation, dim=1)),
+            **measure.gradients(self._learner.policy),
+        }
 
     def _start(self, lesson: Lesson) -> dict[str, Any]:
         """The first minibatch before the first step: is the update's policy the one that acted?"""
@@ -132,7 +147,7 @@ class Recorder:
         """Are the value targets the returns of the rewards, and did lanes end as they were recorded to?"""
         rollout, config = lesson.rollout, self._config
         error = spread = None
-        if self._learner.iteration <= 3 or self._learner.iteration % RETURNS_EVERY == 0:
+        if self._learner.iteration <= RETURNS or self._learner.iteration % (2 * EVERY) == 0:
             right = targets(
                 config.returns,
                 reward=rollout.reward,

@@ -37,27 +37,27 @@ class DiagnosticLine(msgspec.Struct, frozen=True, kw_only=True):
     ends_wrongly_truncated: Count | None
     decision_mismatch: Number
     decision_mismatch_without: ByAgent | None
-    pivotal: ByAgent
+    pivotal: ByAgent | None
     contained: Number
     greedy_contained: Number
-    greedy_shares: tuple[ByAgent, ...]
+    greedy_shares: tuple[ByAgent, ...] | None
     reward_min: Number
     reward_max: Number
     reward_std: Number
     reward_at_ends: Number
-    reward_by_action: tuple[ByAgent, ByAgent]
+    reward_by_action: tuple[ByAgent, ByAgent] | None
     reward_mismatch: Number
     reward_lagged: Number
-    advantage_signal: ByAgent
-    action_share: ByAgent
+    advantage_signal: ByAgent | None
+    action_share: ByAgent | None
     advantage_signal_lagged: ByAgent | None
-    inputs_constant: ByAgent
+    inputs_constant: ByAgent | None
     input_rms_max: Number
     input_shift: Number
     input_stretch: Number
-    grad_first: ByAgent
-    grad_policy_head: ByAgent
-    grad_value_head: ByAgent
+    grad_first: ByAgent | None
+    grad_policy_head: ByAgent | None
+    grad_value_head: ByAgent | None
     clipped_steps: Number
     threats: Count
     unlabelled: Count
@@ -110,3 +110,7 @@ class SessionLine(msgspec.Struct, frozen=True, kw_only=True):
 DIAGNOSTIC_KEYS: Final = tuple(field.name for field in msgspec.structs.fields(DiagnosticLine))
 SESSION_KEYS: Final = tuple(field.name for field in msgspec.structs.fields(SessionLine))
 FACT_KEYS: Final = tuple(field.name for field in msgspec.structs.fields(SessionFacts))
+OCCASIONAL: Final = tuple(
+    key for key in DIAGNOSTIC_KEYS[DIAGNOSTIC_KEYS.index("target_error") : DIAGNOSTIC_KEYS.index("clipped_steps")]
+)
+"""Keys that are null in most iterations of a long run."""

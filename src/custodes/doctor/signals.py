@@ -23,6 +23,7 @@ RULES: Final = {
     "spec_satisfied": "satisfied",
     "spec_windows": "triggered",
     "spec_cost": "cost",
+    "spec_target": "target",
     "spec_multiplier": "multiplier",
 }
 """Series [I, S] of the rules that training obeys, and the key of each in a rule's part of a metrics line."""
@@ -87,32 +88,33 @@ def signals_of(lines: Sequence[Mapping[str, Any]], facts: Facts | None = None) -
         by_iteration.setdefault(int(line["iteration"]), {}).update(line)
     iterations = tuple(sorted(by_iteration))
     rows = [by_iteration[number] for number in iterations]
+    facts = facts or Facts()
+    specs = tuple(dict.fromkeys(name for row in rows for name in row.get("specs") or ()))
+    if specs:
+        facts = replace(facts, specs=specs)
+        rows = [row | _by_spec(row.get("specs") or {}, specs) for row in rows]
     series: dict[str, Series] = {}
     for name in dict.fromkeys(key for row in rows for key in row if key != "iteration"):
         values = _column([row.get(name) for row in rows])
         if values is not None:
             series[name] = values
-    facts = facts or Facts()
-    names = tuple(dict.fromkeys(name for row in rows for name in row.get("specs") or ()))
-    if names:
-        series |= {name: _by_rule(rows, names, key) for name, key in RULES.items()}
-        facts = replace(facts, specs=names)
     return Signals(iterations=iterations, series=series, facts=facts)
 
 
-def _by_rule(rows: Sequence[Mapping[str, Any]], names: Sequence[str], key: str) -> Series:
-    """One number of each rule that is trained, [I, S]; NaN where there is none."""
-    found = np.full((len(rows), len(names)), np.nan)
-    for index, row in enumerate(rows):
-        for spec, name in enumerate(names):
-            rule = (row.get("specs") or {}).get(name) or {}
-            if rule.get("trained") and rule.get(key) is not None:
-                found[index, spec] = rule[key]
-    return found
+def _by_spec(found: Mapping[str, Mapping[str, Any]], specs: Sequence[str]) -> dict[str, list[Any]]:
+    """What each rule that is trained came to, as lists in the order of `specs`."""
+    trained = [found[name] if name in found and found[name].get("trained", True) else {} for name in specs]
+    return {series: [rule.get(key) for rule in trained] for series, key in RULES.items()}
+
+
+_PLAIN: Final = (float, int, bool, type(None))
+"""Types of a number that needs no reading; most columns hold nothing else."""
 
 
 def _column(values: Sequence[Any]) -> Series | None:
     """Values of one key, a row each; None where they are no numbers or change their shape."""
+    if all(type(value) in _PLAIN for value in values):
+        return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
     try:
         found = [None if value is None else np.asarray(_numbers(value), dtype=np.float64) for value in values]
     except (TypeError, ValueError):

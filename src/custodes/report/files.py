@@ -12,6 +12,7 @@ import msgspec
 
 from custodes.errors import CustodesError
 from custodes.evaluate.evaluation import Evaluation, read_evaluation
+from custodes.evaluate.response.timeline import Timeline, read_timeline
 from custodes.evaluate.run_schema import MetricsLine, read_metrics
 
 SPLITS = ("test", "validation", "train")
@@ -46,6 +47,9 @@ class RunFiles:
     findings: tuple[Finding, ...] | None
     """`audit.json`; None where there is none."""
 
+    timelines: tuple[Timeline, ...] = ()
+    """The `timeline-*.json` that are there, test first."""
+
     def setting(self, key: str) -> Any:
         """A setting by its dotted key; None where it is missing."""
         value: Any = self.config
@@ -65,6 +69,7 @@ def read_run(folder: Path) -> RunFiles:
     if not folder.is_dir():
         raise CustodesError("no such folder", where=str(folder), fix="name the folder of a run (train --out RUN)")
     evaluations = (folder / f"evaluation-{split}.json" for split in SPLITS)
+    timelines = (folder / f"timeline-{split}.json" for split in SPLITS)
     metrics, audit = folder / "metrics.jsonl", folder / "audit.json"
     return RunFiles(
         name=folder.resolve().name,
@@ -72,6 +77,7 @@ def read_run(folder: Path) -> RunFiles:
         metrics=read_metrics(metrics) if metrics.exists() else (),
         evaluations=tuple(read_evaluation(path) for path in evaluations if path.exists()),
         findings=_read_audit(audit) if audit.exists() else None,
+        timelines=tuple(read_timeline(path) for path in timelines if path.exists()),
     )
 
 

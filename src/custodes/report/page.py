@@ -16,6 +16,7 @@ from custodes.report.files import RunFiles, read_run
 from custodes.report.response import RESPONSE_HEADS, best_rival
 from custodes.report.scale import number
 from custodes.report.tables import SCORE_HEADS, result_of, settings_of
+from custodes.report.timeline import summary, timeline_chart
 from custodes.train.atomic import write_atomic
 
 FILE = "report.html"
@@ -70,6 +71,10 @@ def render(run: RunFiles) -> str:
         heads=SCORE_HEADS,
         response_heads=RESPONSE_HEADS,
         actions=ACTIONS,
+        timelines=[
+            {"record": each, "chart": timeline_chart(each, f"timeline-{each.split}"), "summary": summary(each)}
+            for each in run.timelines
+        ],
         figures=[figure for figure in figures if figure.chart is not None],
         undrawn=[figure.title for figure in figures if figure.chart is None],
         findings=run.findings,

@@ -74,6 +74,9 @@ class LearnerConfig:
     worth, where the environment tells; right where errors do not cost the same (rl/warmstart.py)."""
     warm_start_temperature: float = 0.1
     """Reward for which a warm start by worth prefers one action e times to another, above 0."""
+    warm_start_learning_rate: float = 0.0
+    """Adam step size at the start of the warm start, which falls to a tenth; 0 takes `learning_rate`. PPO then goes on
+    at its own."""
     warm_start_iterations: int = 20
     """How many rollouts' worth of supervised passes, when `warm_start` is on; their decisions count in the budget."""
     autocast: bool = False
@@ -92,7 +95,7 @@ class LearnerConfig:
             require(self, name, low=1, high=1_000_000)
         for name in ("chunk", "value_coefficient", "value_clip", "entropy_coefficient", "max_grad_norm"):
             require(self, name, low=0)
-        for name in ("entropy_coefficient_end", "target_kl", "learning_rate_end"):
+        for name in ("entropy_coefficient_end", "target_kl", "learning_rate_end", "warm_start_learning_rate"):
             require(self, name, low=0)
         for name in ("gamma", "lam"):
             require(self, name, low=0, high=1)

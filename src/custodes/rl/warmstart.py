@@ -31,6 +31,8 @@ from custodes.rl.rollout import Rollout, collect
 from custodes.rl.sequences import Sequences, chunk_starts, cut, start_states
 from custodes.rl.state import LearnerState
 
+DECAY: Final = 0.9
+"""Share of the step size that is gone by the end of the warm start; linear."""
 CERTAIN: Final = 10.0
 """Largest preference between two actions that a warm start by worth asks for, nats."""
 
@@ -55,9 +57,12 @@ def warm_start(
     Returns:
         Whether it was finished.
     """
-    for _ in range(config.warm_start_iterations):
+    first = config.warm_start_learning_rate or config.learning_rate
+    for iteration in range(config.warm_start_iterations):
         if stop():
             return False
+        for group in state.optimiser.param_groups:
+            group["lr"] = first * (1.0 - DECAY * iteration / config.warm_start_iterations)
         rollout, state.position = collect(
             state.policy,
             env,

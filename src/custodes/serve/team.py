@@ -234,6 +234,10 @@ class Team:
         self._standings.answer(key, malicious, self.encoder.clock(stream) if time is None else time)
         return True
 
+    def withheld(self, entity: str, *, stream: str = "host") -> bool:
+        """Whether a process is in quarantine at the time of the latest event of its stream."""
+        return self._standings.held((stream, entity), self.encoder.clock(stream))
+
     @property
     def counts(self) -> Counts:
         """What happened so far."""

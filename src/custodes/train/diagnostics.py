@@ -46,6 +46,7 @@ class Diagnostics:
     Args:
         run: The run; its folder is written to.
         workload: What it plays.
+        lanes: Its training lanes.
         learner: Who learns; only read.
         planned: Iterations of the whole training.
         mechanics: What iterations are made of.
@@ -56,6 +57,7 @@ class Diagnostics:
         self,
         run: RunFolder,
         workload: Workload,
+        lanes: Lanes,
         learner: LearnerState,
         *,
         planned: int,
@@ -67,7 +69,6 @@ class Diagnostics:
         self._path = run.path / DIAGNOSTICS
         keep_lines(self._path, learner.iteration)
         self._begin_session(workload, planned, injected)
-        lanes = workload.training_lanes(config.seed)
         scene = Scene(
             f=tolerated(config.team.agents),
             lanes=lanes,

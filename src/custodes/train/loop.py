@@ -79,6 +79,8 @@ class _Session:
     env: VectorEnv
     learner: LearnerState
     experiment: Experiment
+    lanes: Lanes
+    """What training plays."""
     validation: Lanes
     next_evaluation: int
     """Evaluate when so many decisions are done."""
@@ -188,7 +190,7 @@ def _say_warnings(session: _Session, watcher: Watcher) -> None:
     left_out = left_out_note(session.workload.dataset.rejected, kept if kept.exists() else None)
     for line in (*filter(None, [left_out]), *session.workload.warnings(), *team_warnings(session.config)):
         watcher.warn(f"Note: {line}")
-    lanes, slots = len(session.workload.training_lanes(session.config.seed).start), session.config.env.slots
+    lanes, slots = len(session.lanes.start), session.config.env.slots
     if lanes < slots:
         watcher.warn(f"Note: the training part has {lanes} lanes for {slots} slots: several play the same one at once")
 
@@ -237,6 +239,7 @@ def _session(run: RunFolder, workload: Workload, player: _Player, experiment: Ex
         env=env,
         learner=learner,
         experiment=experiment,
+        lanes=workload.training_lanes(run.config.seed),
         validation=validation,
         next_evaluation=0,
         best=-math.inf,
@@ -294,6 +297,7 @@ def _diagnosed(session: _Session, planned: int) -> Iterator[Diagnostics | None]:
     diagnostics = Diagnostics(
         session.run,
         session.workload,
+        session.lanes,
         session.learner,
         planned=planned,
         mechanics=session.experiment.seams.mechanics,

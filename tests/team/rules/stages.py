@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from custodes.data.features import Column, Encoder
+from custodes.env.credit import Credit
 from custodes.env.response.config import ResponseConfig
 from custodes.env.response.env import ResponseEnv
 from custodes.team.rules.book import RuleBook, book_of
@@ -76,7 +75,7 @@ class Stage:
         individual: bool = True,
         lane_share: float = 0.0,
     ) -> None:
-        credit: Literal["individual", "team"] = "individual" if individual else "team"
+        credit: Credit = "individual" if individual else "team"
         config = ResponseConfig(slots=slots, credit=credit, lane_share=lane_share)
         self.env: ResponseEnv = environment(world, config, agents=agents, seed=seed, window=window)
         self.watch = Watch(self.env)

@@ -9,7 +9,7 @@ import numpy as np
 
 from custodes.doctor.detector import detector, found
 from custodes.doctor.finding import Evidence, Finding
-from custodes.doctor.onset import onset, onset_measured, worst
+from custodes.doctor.onset import carried, onset, onset_measured, worst
 from custodes.doctor.signals import Signals
 
 TARGET: Final = 1e-3
@@ -90,7 +90,7 @@ def predictable(signals: Signals) -> Iterable[Finding]:
     with np.errstate(divide="ignore", invalid="ignore"):
         left = np.where(loss > 0, (1.0 - signals["explained_variance"]) * np.minimum(floor / loss, 1.0), np.nan)
     inputs = 1.0 - left
-    actions = np.nan_to_num(worst(signals.get("action_share")))
+    actions = np.nan_to_num(carried(worst(signals.get("action_share"))))
     told = np.maximum(inputs, 0.0) + actions
     rows = np.flatnonzero(~np.isnan(told))
     if len(rows) < LOOK:

@@ -49,6 +49,7 @@ def violated(signals: Signals) -> Iterable[Finding]:
 def windup(signals: Signals) -> Iterable[Finding]:
     """A multiplier that rises brings its cost down."""
     price, cost = _columns(signals["spec_multiplier"]), _columns(signals["spec_cost"])
+    limit = _columns(signals["spec_target"]) if signals.has("spec_target") else np.full(cost.shape, np.nan)
     for spec in range(price.shape[1]):
         rows = np.flatnonzero(~np.isnan(price[:, spec]) & ~np.isnan(cost[:, spec]))
         if len(rows) < WINDUP:
@@ -56,7 +57,8 @@ def windup(signals: Signals) -> Iterable[Finding]:
         last = rows[-WINDUP:]
         rises = bool((np.diff(price[last, spec]) >= 0).all()) and price[last[-1], spec] > 2.0 * price[last[0], spec]
         falls = cost[last[-3:], spec].mean() < 0.9 * cost[last[:3], spec].mean()
-        if rises and not falls and price[last[-1], spec] > 1.0:
+        kept = limit[last[-1], spec] >= cost[last[-3:], spec].mean()
+        if rises and not falls and not kept and price[last[-1], spec] > 1.0:
             shown = (
                 Evidence(
                     metric="spec_multiplier",

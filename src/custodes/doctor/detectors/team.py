@@ -9,7 +9,7 @@ import numpy as np
 
 from custodes.doctor.detector import detector, found
 from custodes.doctor.finding import Evidence, Finding
-from custodes.doctor.onset import onset, onset_measured, some
+from custodes.doctor.onset import onset_measured, some, worst
 from custodes.doctor.signals import Signals
 
 SURPRISE: Final = 8.0
@@ -74,9 +74,9 @@ def idle(signals: Signals) -> Iterable[Finding]:
     pivotal = signals["pivotal"].reshape(len(signals), -1)
     if pivotal.shape[1] < 2:
         return
-    busy = np.nanmax(pivotal, axis=1) > 0.01
+    busy = worst(pivotal) > 0.01
     for agent in range(pivotal.shape[1]):
-        row = onset((pivotal[:, agent] == 0.0) & busy, IDLE)
+        row = onset_measured(signals, "pivotal", (pivotal[:, agent] == 0.0) & busy, IDLE)
         if row is not None:
             shown = Evidence(
                 metric="pivotal",

@@ -185,7 +185,7 @@ FAULTS: Final = (
     ),
     Fault(
         name="frozen-critic",
-        finds="critic-not-learning",
+        finds="value-head-frozen",
         what="the critic's output is detached from its loss",
         seams=in_mechanics(losses=_frozen_critic),
     ),

@@ -100,8 +100,6 @@ def _hyperparameters(scalars: Scalars) -> dict[str, Any]:
         value = _number(table.get(name, ""))
         if value is not None:
             found[fact] = int(value) if fact in ("minibatches", "per_iteration") else value
-    if table.get("clip_vloss") in ("True", "False") and "clip" in found:
-        found["value_clip"] = found["clip"] if table["clip_vloss"] == "True" else 0.0
     if found.get("per_iteration") and (total := _number(table.get("total_timesteps", ""))):
         found["planned_iterations"] = int(total) // found["per_iteration"]
     return found

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final, final
+from dataclasses import dataclass, fields
+from typing import Any, Final, final
 
 import torch
 from torch import Tensor
@@ -49,13 +49,9 @@ class Verdicts:
 
     def first(self, rows: int) -> Verdicts:
         """Those of the first traces."""
-        return Verdicts(
-            triggered=self.triggered[:rows],
-            violated=self.violated[:rows],
-            robustness=self.robustness[:rows],
-            known=self.known[:rows],
-            breach=None if self.breach is None else self.breach[:rows],
-        )
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        cut: dict[str, Any] = {name: None if value is None else value[:rows] for name, value in given.items()}
+        return Verdicts(**cut)
 
 
 def judge(rule: Rule, lives: Lives, end: End) -> Verdicts:
