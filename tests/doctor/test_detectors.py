@@ -36,6 +36,11 @@ def places(r: float, c: float, i: float) -> dict[str, Series]:
     }
 
 
+def kept(share: float, *, windows: float) -> dict[str, Series]:
+    """How one rule held, and in how many windows."""
+    return {"spec_satisfied": np.full((ITERATIONS, 1), share), "spec_windows": np.full((ITERATIONS, 1), windows)}
+
+
 def gone_from(row: int, before: float) -> Series:
     return from_row(row, before, np.nan)
 
@@ -105,6 +110,7 @@ CASES: list[tuple[str, int, dict[str, Any], dict[str, Any]]] = [
     ("votes-lost", 1, {}, {"decision_mismatch": flat(0.02)}),
     ("idle-agent", 1, {}, {"pivotal": one_agent(3, 0.0, 0.05)}),
     ("spec-always-violated", 1, {}, {"stl_satisfied": flat(0.0)}),
+    ("spec-always-violated", 1, {}, kept(0.0, windows=20.0)),
     (
         "multiplier-windup",
         ITERATIONS - 14,
@@ -155,6 +161,18 @@ def test_a_cause_is_named_with_its_onset(
     name: str, onset: int, facts: dict[str, Any], series: dict[str, Series]
 ) -> None:
     assert named(signals(facts, **series)) == {name: onset}
+
+
+@pytest.mark.parametrize(
+    "series",
+    [
+        kept(0.0, windows=1.0),  # One process in an iteration, and none of them caught: that is no rate.
+        kept(0.0, windows=20.0) | {"spec_satisfied": from_row(19, 0.0, 0.2)[:, None]},  # Kept as the team learns.
+        kept(np.nan, windows=np.nan) | {"stl_satisfied": flat(0.0)},  # Measured only.
+    ],
+)
+def test_a_rule_that_is_broken_for_a_while_or_seldom_seen_is_none_that_nobody_keeps(series: dict[str, Series]) -> None:
+    assert named(signals({}, **series)) == {}
 
 
 def test_every_finding_has_a_case() -> None:

@@ -88,3 +88,16 @@ def test_a_fault_is_the_first_finding(name: str, tmp_path: Path) -> None:
     train(config, tmp_path / "run", None, Experiment(name=name, seams=fault.seams()))
     found = [finding.name for finding in diagnose(read_run(tmp_path / "run")).findings]
     assert found[:1] == [fault.finds], found
+
+
+RULED = {"impossible-rule": "rule answered", "lost-costs": "rule all-asked-about"}
+
+
+@pytest.mark.parametrize("name", RULED)
+def test_a_fault_of_rules_is_the_first_finding_and_names_the_rule(name: str, tmp_path: Path) -> None:
+    fault = fault_of(name)
+    config = load_preset("quick", [*SMALL, "train.iterations=20", *fault.settings])
+    train(config, tmp_path / "run", None, Experiment(name=name, seams=fault.seams()))
+    found = diagnose(read_run(tmp_path / "run")).findings
+    assert [finding.name for finding in found][:1] == [fault.finds], found
+    assert RULED[name] in str(found[0])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -59,3 +61,21 @@ def test_the_first_iterations_alone() -> None:
 def test_series_of_another_length_are_a_defect() -> None:
     with pytest.raises(ValueError, match="kl has 1 rows for 2"):
         Signals(iterations=(1, 2), series={"kl": np.zeros(1)})
+
+
+def test_rules_that_are_trained_become_series() -> None:
+    rule = {"triggered": 3, "satisfied": 0.5, "cost": 0.4, "multiplier": 1.5, "trained": True}
+    unseen = rule | {"triggered": 0, "satisfied": None}
+    lines: list[dict[str, Any]] = [
+        {"iteration": 1, "stl_satisfied": 0.5, "specs": {"a": rule, "b": rule | {"trained": False}}},
+        {"iteration": 2, "stl_satisfied": None, "specs": {"a": unseen, "b": rule | {"trained": False}}},
+        {"iteration": 3, "stl_satisfied": None},
+    ]
+    signals = signals_of(lines)
+    assert signals.facts.specs == ("a", "b")
+    np.testing.assert_array_equal(signals["spec_satisfied"], [[0.5, np.nan], [np.nan, np.nan], [np.nan, np.nan]])
+    np.testing.assert_array_equal(signals["spec_windows"][:2, 0], [3.0, 0.0])
+    np.testing.assert_array_equal(signals["spec_cost"][:2, 0], [0.4, 0.4])
+    np.testing.assert_array_equal(signals["spec_multiplier"][:2, 0], [1.5, 1.5])
+    assert "spec_cost" not in signals_of(lines[2:]).series
+    assert signals_of(lines[2:]).facts.specs is None

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
 
 from custodes.errors import CustodesError
 from custodes.rl.config import LearnerConfig
-from custodes.rl.costs import CostCritics, combined, cost_advantages, discount_of
+from custodes.rl.costs import CostCritics, combined, cost_advantages, discount_of, shares_of
 from custodes.rl.learner import form_targets
 from custodes.rl.ppo import _flatten
 from custodes.rl.returns import Targets, targets
@@ -97,6 +99,40 @@ def test_costs_are_weighed_by_their_multipliers_and_not_scaled() -> None:
     scaled = combined(learnt, costs, torch.tensor([2.0, 10.0]), normalise=True).advantages
     assert scaled[0, 0, 0] == pytest.approx(2 * float(scaled[1, 0, 0]))
     assert float(scaled.flatten(0, 1).std(0, correction=0)) == pytest.approx(1.0, abs=1e-4)
+
+
+@pytest.mark.parametrize(("weighed", "masked"), [(True, False), (False, True), (True, True)])
+def test_the_mixture_takes_the_moments_of_the_update(weighed: bool, masked: bool) -> None:
+    """Without multipliers, what the update makes of it is what it makes of the reward alone, but for the scale."""
+    state, rollout = played()
+    weight = random(12, 6, seed=3) + 0.1 if weighed else None
+    rollout = replace(rollout, weight=weight, learns=random(12, 6, 2, seed=4) < 0.7 if masked else None)
+    learnt = form_targets(rollout, CONFIG)
+    share = shares_of(rollout, weigh_lanes=True)
+    assert share is not None
+    mixed = combined(learnt, random(12, 6, 2, 3) - 0.5, torch.zeros(3), normalise=True, share=share)
+    taken = _flatten(state, rollout, mixed, replace(CONFIG, normalise_advantage=False)).advantage
+    assert torch.allclose(taken, _flatten(state, rollout, learnt, CONFIG).advantage, atol=1e-4)
+    assert shares_of(replace(rollout, learns=None), weigh_lanes=False) is None
+
+
+def test_what_a_liar_cost_changes_nothing() -> None:
+    learns = random(12, 6, 2, seed=4) < 0.6
+    cost, context = random(12, 6, 2, 3), random(12, 6, 2, 2)
+    found = []
+    for wild in (0.0, 50.0):
+        state, rollout = played()
+        # Lanes of one step: nothing of a liar's is bootstrapped from.
+        rollout = replace(rollout, learns=learns, done=torch.ones_like(rollout.done))
+        paid = torch.where(learns[..., None], cost, cost + wild)
+        share = shares_of(rollout, weigh_lanes=True)
+        made = critics(state)
+        lesson = made.learn(state.policy, rollout, state.position, paid, context, share)
+        found.append((lesson.advantages[learns], lesson.value_loss, made.state()))
+    (one, loss, kept), (other, same, again) = found
+    assert torch.equal(one, other)
+    assert torch.equal(loss, same)
+    assert all(torch.equal(kept[name], again[name]) for name in kept)
 
 
 @pytest.mark.parametrize("algorithm", ["ippo", "mappo"])

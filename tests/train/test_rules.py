@@ -6,9 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from custodes.doctor import diagnose
+from custodes.doctor.read import read_run
 from custodes.errors import CustodesError
 from custodes.evaluate.evaluation import decode_evaluation, encode_evaluation
 from custodes.evaluate.run_schema import validate_line
@@ -107,6 +110,7 @@ def test_the_evaluation_judges_the_replay(run: tuple[RunFolder, list[str]]) -> N
         ("rl.warm_start=true", "rl.warm_start_iterations=3"),
         ("env.credit=team", "env.lane_share=0.3", "rl.algorithm=mappo", "rules.derivative=0.5"),
         ("rules.method=penalty",),
+        ("liars.share=0.5", "liars.most=2", "env.credit=pivotal", "env.credit_mix=0.5", "env.lane_share=0.3"),
     ],
 )
 def test_it_resumes_to_the_bit(file: Path, tmp_path: Path, more: tuple[str, ...]) -> None:
@@ -135,6 +139,29 @@ def test_watching_rules_changes_nothing(file: Path, tmp_path: Path) -> None:
     bare, watched = tensors(tmp_path / "without", "last"), tensors(tmp_path / "watched", "last")
     assert set(watched) - set(bare) == {name for name in watched if name.startswith("rules.")}
     assert [name for name in bare if not torch.equal(bare[name], watched[name])] == []
+
+
+def test_watching_rules_changes_nothing_among_liars(file: Path, tmp_path: Path) -> None:
+    liars = ("liars.share=0.5", "liars.most=2", "train.iterations=4")
+    train(load_preset("quick", [*SMALL, *liars]), tmp_path / "without")
+    run = train(load_preset("quick", settings(file, "rules.method=watch", *liars)), tmp_path / "watched")
+    bare, watched = tensors(tmp_path / "without", "last"), tensors(tmp_path / "watched", "last")
+    assert [name for name in bare if not torch.equal(bare[name], watched[name])] == []
+    assert sum(line["specs"]["spared"]["triggered"] for line in read(run)) > 0
+
+
+def test_the_doctor_is_told_of_the_rules(run: tuple[RunFolder, list[str]]) -> None:
+    signals = read_run(run[0].path)
+    names = tuple(LIMITS)
+    assert set(signals.facts.specs or ()) == set(names)
+    order = [signals.facts.specs.index(name) for name in names] if signals.facts.specs else []
+    for row, line in enumerate(read(run[0])):
+        for spec, name in zip(order, names, strict=True):
+            said = line["specs"][name]["satisfied"] if line["specs"][name]["trained"] else None
+            held = signals["spec_satisfied"][row, spec]
+            assert np.isnan(held) if said is None else held == said
+    assert np.isnan(signals["spec_satisfied"][:, order[names.index("foreseen")]]).all()
+    assert not any(finding.name == "spec-always-violated" for finding in diagnose(signals).findings)
 
 
 def test_a_penalty_is_taken_off_the_reward(file: Path, tmp_path: Path) -> None:

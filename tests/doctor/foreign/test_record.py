@@ -113,11 +113,11 @@ def test_a_broken_policy_is_named(tmp_path: Path, kwargs: dict[str, Any], name: 
 def test_looking_changes_nothing() -> None:
     watched = model(dropout=0.5)
     generator, weights = torch.get_rng_state(), parameters_of(watched)
-    draws = np.random.get_state(legacy=True)[1]  # noqa: NPY002
+    draws = np.random.get_state(legacy=False)["state"]["key"]  # noqa: NPY002
     modes = [module.training for module in watched.policy.modules()]
     before_update(watched)
     assert torch.equal(generator, torch.get_rng_state())
-    assert np.array_equal(draws, np.random.get_state(legacy=True)[1])  # noqa: NPY002
+    assert np.array_equal(draws, np.random.get_state(legacy=False)["state"]["key"])  # noqa: NPY002
     assert torch.equal(weights, parameters_of(watched))
     assert modes == [module.training for module in watched.policy.modules()]
 
