@@ -107,7 +107,7 @@ def _by_rule(rows: Sequence[Mapping[str, Any]], names: Sequence[str], key: str) 
     for index, row in enumerate(rows):
         for spec, name in enumerate(names):
             rule = (row.get("specs") or {}).get(name) or {}
-            if rule.get("trained") and rule.get(key) is not None:
+            if rule.get("trained", True) and rule.get(key) is not None:
                 found[index, spec] = rule[key]
     return found
 
