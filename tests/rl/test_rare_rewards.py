@@ -63,7 +63,8 @@ class Doubtful(Staggered):
 def test_a_warm_start_by_worth_acts_where_errors_cost_less_than_doing_nothing(by: str, acts_on: list[bool]) -> None:
     """From 1 in 11 on containing is worth it; by labels it takes more than one in two."""
     env = Doubtful()
-    config = replace(SMALL, epochs=4, warm_start_by=by, warm_start_temperature=1.0, warm_start_iterations=100)  # type: ignore[arg-type]
+    config = replace(SMALL, epochs=4, warm_start_by=by, warm_start_temperature=1.0, warm_start_learning_rate=1e-2)  # type: ignore[arg-type]
+    config = replace(config, warm_start_iterations=100)
     learner = create(config, env, seed=0)
     assert warm_start(learner, env, config)
     logits, _ = learner.policy.actor(0)(torch.eye(3)[None], learner.policy.initial_state(3).actor[:, 0])

@@ -106,6 +106,10 @@ class TraitorEnv:
             reward=-step.team_reward[:, None].expand(-1, self._seats),
             team_reward=-step.team_reward,
             learns=who < self._team,
+            # What decisions are worth is told to the team, not to who is paid for the opposite; and lanes are drawn for
+            # the practice, so they count as they are drawn.
+            worth=None,
+            weight=None,
         )
 
     def state(self) -> dict[str, Tensor]:

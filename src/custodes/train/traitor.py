@@ -69,8 +69,8 @@ def traitor_game(workload: Workload, team: Team, config: TraitorConfig, seed: in
     known = np.zeros((len(workload.dataset), seen.shape[1]), dtype=np.float32)
     known[play.rows] = seen
     table = EnvTable.from_numpy(known, workload.dataset.labels, agents=agents)
-    # Both kinds of harm need practice: letting an attack pass, and containing the healthy.
-    played = replace(workload.env, lane_share=config.lane_share if responds else 0.0)
+    # Both kinds of harm need practice: letting an attack pass, and containing the healthy, at the prices of the score.
+    played = replace(workload.env, lane_share=config.lane_share if responds else 0.0, caution=1.0)
     game = replace(workload, table=table, env=played).training_game(team.f, seed)
     return TraitorEnv(game, _honest_votes(workload, play), seats, seed), seen.shape[1]
 
