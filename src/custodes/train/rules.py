@@ -174,6 +174,15 @@ class Check:
         replayed = replay(self.recording, said, self.workload.costs, trace=True)
         return judge_replay(self.book, self.recording, replayed, self.events, votes)
 
+    def shares(self, said: NDArray[np.integer]) -> dict[str, float | None]:
+        """Share of windows in which each rule holds under decisions, int [M] or [M, 3], in the order of the recording.
+
+        None without windows, and for a rule on how agents vote, which decisions do not tell.
+        """
+        replayed = replay(self.recording, said, self.workload.costs, trace=True)
+        held = judge_replay(self.book, self.recording, replayed, self.events)
+        return {rule.name: None if rule.joint else held[rule.name].rate for rule in self.book.rules}
+
     def records(self, play: Play, others: Mapping[str, NDArray[np.integer]]) -> dict[str, SpecRecord]:
         """The `stl` part of an evaluation.
 

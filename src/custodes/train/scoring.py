@@ -18,6 +18,7 @@ from custodes.env.response.recording import Recording
 from custodes.env.response.replay import MASKS
 from custodes.env.triage import TriageConfig, reward_table
 from custodes.evaluate.baselines import BASELINES, BaselineInputs, BaselineScores, run_baselines
+from custodes.evaluate.byzantine.gauge import Judge
 from custodes.evaluate.byzantine.record import LEARNED, Siege, bft_record
 from custodes.evaluate.byzantine.schema import ByzantineRecord
 from custodes.evaluate.evaluation import Evaluation, Played, Scene, evaluate_play
@@ -138,7 +139,7 @@ def evaluate_run(
     played = flagged(play, workload.recording(workload.split.rows(part)))
     check = None if book is None else Check.of(book, workload, lanes.order)
     stl = None if check is None else check.records(play, beside_it)
-    bft = _bft(run, workload, part, play, team, siege, scores.record)
+    bft = _bft(run, workload, part, play, team, siege, scores.record, None if check is None else check.shares)
     return evaluate_play(played, scene, scores.baselines, seconds=seconds, response=scores.record, stl=stl, bft=bft)
 
 
@@ -156,6 +157,7 @@ def _bft(
     team: Team,
     siege: Siege | None,
     response: ResponseRecord | None = None,
+    judge: Judge | None = None,
 ) -> ByzantineRecord:
     """How far the agents agree and what liars among them achieve, with the run's traitor where it is asked for."""
     traitor = read_traitor(run, team) if siege is not None and LEARNED in siege.attacks else None
@@ -166,6 +168,7 @@ def _bft(
         f=team.f,
         siege=siege,
         response=response,
+        judge=judge,
         learned=None if traitor is None else learned_votes(traitor, workload, part, play),
         notes=() if traitor is None else traitor.notes,
         seed=run.config.seed,

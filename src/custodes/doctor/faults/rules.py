@@ -23,8 +23,8 @@ description = "Every event is answered as severely as can be, by somebody who co
 ASKED: Final = """
 [[spec]]
 name = "all-asked-about"
-formula = "always (first -> eventually[0:8] alert)"
-description = "An analyst is asked about every process within its first eight events."
+formula = "always (first -> alert)"
+description = "An analyst is asked about every process at its first event."
 """
 _RULED: Final = ("env.task=response", "rules.file=default")
 """Rules need the response task; which rules, the fault says."""

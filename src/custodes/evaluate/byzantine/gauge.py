@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -41,16 +42,22 @@ class Gauged:
     """Median and 95th percentile of the seconds to contain a malicious process; None without any, and in triage."""
 
 
+Judge = Callable[[NDArray[np.int8]], Mapping[str, float | None]]
+"""From decisions int8 [M, S] to the share of windows in which each rule holds; None where there is none."""
+
+
 class Gauge(ABC):
     """Measures decisions on a part; equal decisions are measured once, as many attacks come to the same.
 
     Args:
         labels: Of the M events in the order in which they happened, 0 benign, 1 malicious, others left out.
+        judge: Says how rules hold; None without rules.
     """
 
-    def __init__(self, labels: NDArray[np.integer[Any]]) -> None:
-        self._labels = labels
+    def __init__(self, labels: NDArray[np.integer[Any]], judge: Judge | None = None) -> None:
+        self._labels, self._judge = labels, judge
         self._known: dict[bytes, Gauged] = {}
+        self._held: dict[bytes, Mapping[str, float | None]] = {}
 
     def __call__(self, decisions: NDArray[np.integer[Any]]) -> Gauged:
         """Measure decisions.
@@ -58,11 +65,19 @@ class Gauge(ABC):
         Args:
             decisions: Int [M, S], one column for each state.
         """
-        said = np.ascontiguousarray(decisions, dtype=np.int8)
-        digest = hashlib.blake2b(said.tobytes()).digest()
+        said, digest = _identified(decisions)
         if digest not in self._known:
             self._known[digest] = self._measure(said)
         return self._known[digest]
+
+    def held(self, decisions: NDArray[np.integer[Any]]) -> Mapping[str, float | None] | None:
+        """How rules hold under decisions, int [M, S], by name; None without rules."""
+        if self._judge is None:
+            return None
+        said, digest = _identified(decisions)
+        if digest not in self._held:
+            self._held[digest] = self._judge(said)
+        return self._held[digest]
 
     @property
     def measured(self) -> int:
@@ -77,6 +92,12 @@ class Gauge(ABC):
         return confusion(self._labels, contains(decisions[:, 0])).f1
 
 
+def _identified(decisions: NDArray[np.integer[Any]]) -> tuple[NDArray[np.int8], bytes]:
+    """Decisions as int8, and what tells them from others."""
+    said = np.ascontiguousarray(decisions, dtype=np.int8)
+    return said, hashlib.blake2b(said.tobytes()).digest()
+
+
 @final
 class ResponseGauge(Gauge):
     """Replays decisions on the whole part, in recorded order with tree effects.
@@ -84,10 +105,11 @@ class ResponseGauge(Gauge):
     Args:
         recording: The part.
         costs: Costs and times.
+        judge: Says how rules hold; None without rules.
     """
 
-    def __init__(self, recording: Recording, costs: ResponseCosts) -> None:
-        super().__init__(recording.labels[recording.rows])
+    def __init__(self, recording: Recording, costs: ResponseCosts, judge: Judge | None = None) -> None:
+        super().__init__(recording.labels[recording.rows], judge)
         self._recording, self._costs = recording, costs
         self._ends = reference_of(recording, costs)
         forest, rows = recording.forest, recording.rows

@@ -15,7 +15,7 @@ from custodes.bft.votes import tolerated
 from custodes.data.split import PartName
 from custodes.errors import CustodesError
 from custodes.evaluate.byzantine.ballots import Ballots, agreement
-from custodes.evaluate.byzantine.gauge import Gauge, ResponseGauge, TriageGauge
+from custodes.evaluate.byzantine.gauge import Gauge, Judge, ResponseGauge, TriageGauge
 from custodes.evaluate.byzantine.refused import USED
 from custodes.evaluate.byzantine.schema import AttackRow, ByzantineRecord
 from custodes.evaluate.byzantine.table import Learned, attack_table
@@ -78,6 +78,7 @@ def bft_record(
     siege: Siege | None = None,
     response: ResponseRecord | None = None,
     learned: Learned | None = None,
+    judge: Judge | None = None,
     notes: Sequence[str] = (),
     seed: int = 0,
 ) -> ByzantineRecord:
@@ -91,13 +92,14 @@ def bft_record(
         siege: What is asked about liars; None for how far the agents agree, and no more.
         response: Of the play without liars, where it is known.
         learned: Needed by `traitor`; in the order of the play.
+        judge: Says how the team's rules hold under decisions in recorded order; None without rules.
         notes: What a reader must know.
         seed: As for `attack_table`.
     """
     begin = time.perf_counter()
     if siege is None:
         return _without_liars(workload, play, f, response)
-    ballots, gauge, place = _setting(workload, part, play, f)
+    ballots, gauge, place = _setting(workload, part, play, f, judge)
     table = attack_table(
         ballots,
         gauge,
@@ -132,7 +134,9 @@ def _harm(row: AttackRow) -> tuple[float, float]:
     return (0.0 if worst is None else worst, -row.worst.false_containments)
 
 
-def _setting(workload: Workload, part: PartName, play: Play, f: int) -> tuple[Ballots, Gauge, NDArray[np.int64]]:
+def _setting(
+    workload: Workload, part: PartName, play: Play, f: int, judge: Judge | None
+) -> tuple[Ballots, Gauge, NDArray[np.int64]]:
     """Ballots and gauge in the order in which things happened, and the place of each in the play."""
     by_state, sure = play.votes_by_state, play.confidence
     if sure is None:
@@ -142,7 +146,7 @@ def _setting(workload: Workload, part: PartName, play: Play, f: int) -> tuple[Ba
         recording = workload.recording(workload.split.rows(part))
         place = in_order(recording, play.rows, np.arange(len(play.rows)))
         malicious = recording.malicious[recording.forest.entity[recording.rows]]
-        gauge: Gauge = ResponseGauge(recording, workload.costs)
+        gauge: Gauge = ResponseGauge(recording, workload.costs, judge)
         votes, confidence = by_state[place], sure[place][:, :, 1:]
     else:
         place = np.argsort(play.rows, kind="stable")

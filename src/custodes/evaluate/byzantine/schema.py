@@ -23,7 +23,7 @@ class AttackFigures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     suppression_rate: Share | None
     malicious_prevented: Amount
     time_to_contain_s: Waits
-    stl: None = None
+    stl: dict[str, Share | None] | None = None
 
 
 class AttackRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

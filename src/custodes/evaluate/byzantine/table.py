@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import comb
 from typing import Any, Final
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from custodes.evaluate.byzantine.ballots import Ballots, choices_of, with_liars
 from custodes.evaluate.byzantine.gauge import Gauge, Gauged
-from custodes.evaluate.byzantine.refused import RULES
+from custodes.evaluate.byzantine.refused import RULES, USED
 from custodes.evaluate.byzantine.schema import AttackFigures, AttackRow
 from custodes.evaluate.response.figures import seconds_in_json
 from custodes.evaluate.response.schema import Waits
@@ -31,6 +31,8 @@ class _Case:
     gauged: Gauged
     unchanged: float
     """Share of events whose decision about a free entity is what it is without liars."""
+    held: Mapping[str, float | None] | None = None
+    """How the team's rules hold, where they are judged."""
 
 
 def attack_table(
@@ -45,7 +47,8 @@ def attack_table(
 ) -> tuple[AttackRow, ...]:
     """Play every attack against every rule.
 
-    The same lies are put to every rule. Each rule's clean row (no liars) comes first.
+    The same lies are put to every rule. Each rule's clean row (no liars) comes first. How a team's own rules hold is
+    judged under the vote rule that is used alone: it takes longer than all else.
 
     Args:
         ballots: Honest votes.
@@ -58,7 +61,8 @@ def attack_table(
     """
     clean = {rule: _decide(rule, ballots) for rule in rules}
     rows = [
-        _row(rule, None, [_case((), decided, decided, gauge)], 1, gauge(decided)) for rule, decided in clean.items()
+        _row(rule, None, [_case(rule, (), decided, decided, gauge)], 1, gauge(decided))
+        for rule, decided in clean.items()
     ]
     for count in sorted(set(counts) - {0}):
         choices = choices_of(ballots.agents, count, seed)
@@ -69,7 +73,7 @@ def attack_table(
                 said = learned(liars) if attack == "traitor" and learned is not None else None
                 lied = with_liars(ballots, attack, liars, seed=seed, learned=said)
                 for rule in rules:
-                    cases[rule].append(_case(liars, _decide(rule, lied), clean[rule], gauge))
+                    cases[rule].append(_case(rule, liars, _decide(rule, lied), clean[rule], gauge))
             rows += [_row(rule, attack, cases[rule], possible, gauge(clean[rule])) for rule in rules]
     return tuple(rows)
 
@@ -79,23 +83,41 @@ def _decide(rule: str, ballots: Ballots) -> NDArray[np.int8]:
     return RULES[rule](ballots.votes, ballots.confidence, ballots.f).astype(np.int8)
 
 
-def _case(liars: tuple[int, ...], decided: NDArray[np.int8], clean: NDArray[np.int8], gauge: Gauge) -> _Case:
+def _case(rule: str, liars: tuple[int, ...], decided: NDArray[np.int8], clean: NDArray[np.int8], gauge: Gauge) -> _Case:
     same = float((decided[:, 0] == clean[:, 0]).mean()) if len(decided) else 1.0
-    return _Case(liars=liars, gauged=gauge(decided), unchanged=same)
+    held = gauge.held(decided) if rule == USED else None
+    return _Case(liars=liars, gauged=gauge(decided), unchanged=same, held=held)
 
 
 def _row(rule: str, attack: str | None, cases: list[_Case], possible: int, clean: Gauged) -> AttackRow:
     figures = [_values(case, clean) for case in cases]
+    held = [case.held for case in cases if case.held is not None]
     return AttackRow(
         rule=rule,
         attack=attack,
         byzantine=len(cases[0].liars),
         choices=len(cases),
         choices_possible=possible,
-        mean=_figures(figures, lambda values, name: float(np.mean(values))),
-        worst=_figures(figures, lambda values, name: min(values) if name in _HIGHER_IS_BETTER else max(values)),
+        mean=_figures(
+            figures, _held(held, lambda shares: float(np.mean(shares))), lambda values, _: float(np.mean(values))
+        ),
+        worst=_figures(figures, _held(held, min), _worst),
         worst_liars=cases[_most_harmful(figures)].liars,
     )
+
+
+def _worst(values: list[float], name: str) -> float:
+    return min(values) if name in _HIGHER_IS_BETTER else max(values)
+
+
+def _held(
+    cases: list[Mapping[str, float | None]], pick: Callable[[list[float]], float]
+) -> dict[str, float | None] | None:
+    """Each rule's share over several plays in one number; None where no play has a window, or nothing was judged."""
+    if not cases:
+        return None
+    known = {name: list(_known(case[name] for case in cases)) for name in cases[0]}
+    return {name: pick(shares) if shares else None for name, shares in known.items()}
 
 
 def _most_harmful(figures: list[dict[str, float | None]]) -> int:
@@ -127,7 +149,11 @@ def _values(case: _Case, clean: Gauged) -> dict[str, float | None]:
     }
 
 
-def _figures(cases: list[dict[str, float | None]], pick: Callable[[list[float], str], float]) -> AttackFigures:
+def _figures(
+    cases: list[dict[str, float | None]],
+    held: dict[str, float | None] | None,
+    pick: Callable[[list[float], str], float],
+) -> AttackFigures:
     """Each figure of several plays in one number; None where any of them is not defined."""
     values: dict[str, float | None] = {}
     for name in cases[0]:
@@ -136,6 +162,7 @@ def _figures(cases: list[dict[str, float | None]], pick: Callable[[list[float], 
     waits = {name: values.pop(name) for name in ("p50", "p95")}
     return AttackFigures(
         **values,  # type: ignore[arg-type]
+        stl=held,
         time_to_contain_s=Waits(
             **{name: None if wait is None else seconds_in_json(wait) for name, wait in waits.items()}
         ),
