@@ -64,6 +64,7 @@ def train(
     """Train a team on a recording; Ctrl-C leaves a run that `--resume` continues exactly."""
     if traitor is not None:
         given = {"--preset": preset, "--out": out, "--max-rejects": max_rejects, "--specs": specs, "--resume": resume}
+        given |= {"--stop-on": stop_on, "--inject": inject}
         _refuse_with_traitor([flag for flag, value in given.items() if value is not None])
         _betray(traitor, data, changes or [], 0 if seed is None else seed)
     elif resume is not None:

@@ -99,6 +99,9 @@ def reward_against_table(rollout: Rollout, table: Tensor, *, decision: bool) -> 
     near = _SAME * float(table.abs().max())
     wrong = (rollout.reward - due).abs() > near
     late = (rollout.reward[1:] - due[:-1]).abs() <= near
+    if rollout.learns is not None:
+        # A liar is paid for what it said, which is not the action that its policy drew.
+        wrong, late = wrong[rollout.learns], late[rollout.learns[1:]]
     return {"reward_mismatch": float(wrong.float().mean()), "reward_lagged": float(late.float().mean())}
 
 

@@ -171,9 +171,13 @@ class Recorder:
         """Do votes make the decisions, whose votes change one, and what would the most probable votes decide?"""
         f, votes, decision = self._scene.f, _some(rollout.action), _some(rollout.decision)
         flat, decided = votes.flatten(0, 1), decision.flatten()
+        if rollout.learns is not None:
+            # A liar's vote is not the one that its policy drew; with all lanes under liars there is nothing to hold.
+            own = _some(rollout.learns).flatten(0, 1).all(-1)
+            flat, decided = flat[own], decided[own]
         agents = flat.shape[1]
         made = _decide(flat, f)
-        off = float((made != decided).float().mean())
+        off = float((made != decided).float().mean()) if len(made) else None
         without = []
         for agent in range(agents):
             kept = flat.clone()
@@ -185,7 +189,7 @@ class Recorder:
         return {
             "decision_mismatch": off,
             "decision_mismatch_without": [float((w != decided).float().mean()) for w in without] if off else None,
-            "pivotal": [float((w != made).float().mean()) for w in without],
+            "pivotal": [float((w != made).float().mean()) for w in without] if len(made) else None,
             "contained": float((rollout.decision >= QUARANTINE).float().mean()),
             "greedy_contained": float((_decide(greedy, f) >= QUARANTINE).float().mean()),
             "greedy_shares": measure.shares(greedy, logits.shape[-1]),

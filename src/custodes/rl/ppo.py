@@ -246,9 +246,9 @@ def _flatten(state: LearnerState, rollout: Rollout, targets: Targets, config: Le
 def _weighted(advantage: Tensor, weight: Tensor | None, learns: Tensor | None, *, normalise: bool) -> Tensor:
     """Advantages [n, A] times the importance of their lanes, so that the policy learns for lanes as recorded.
 
-    The clipped surrogate is linear in the advantage for weights above 0, so weighing the advantage weighs the loss. The
-    moments are those of the recording too, over what agents did themselves. The critic, a baseline, learns the lanes as
-    they are played.
+    The clipped surrogate is linear in the advantage for weights above 0, so weighing the advantage weighs it. The
+    moments are those of the recording too, over what agents did themselves. The critic, a baseline, and the entropy
+    bonus, which is for trying things out, take the lanes as they are played.
 
     Args:
         advantage: Not normalised, [n, A].

@@ -90,6 +90,9 @@ def _step(state: LearnerState, rollout: Rollout, sequences: Sequences, config: L
     known = (label == 0) | (label == 1)
     if not bool(known.any()):
         return
+    weight = torch.ones_like(label, dtype=torch.float32)
+    if rollout.weight is not None and config.weigh_lanes:
+        weight = rollout.weight.flatten()[sequences.steps] / rollout.weight.mean()
     fit = _by_worth(rollout, sequences, config) if config.warm_start_by == "worth" else _by_label(label, answer)
     losses: list[Tensor] = []
     for agent in range(state.policy.agents):
@@ -99,7 +102,7 @@ def _step(state: LearnerState, rollout: Rollout, sequences: Sequences, config: L
         y = run_network(network, x, start, sequences)
         assert network.policy_head is not None
         mask = None if rollout.mask is None else rollout.mask.flatten(0, 1)[sequences.steps, agent]
-        losses.append(fit(network.policy_head(y), mask)[known].mean())
+        losses.append((weight * fit(network.policy_head(y), mask))[known].mean())
     state.optimiser.zero_grad(set_to_none=True)
     torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]
     for network in state.policy.networks():
@@ -128,14 +131,11 @@ def _by_worth(rollout: Rollout, sequences: Sequences, config: LearnerConfig) -> 
     steps = sequences.steps
     # Beyond this a preference is certain, and one huge worth must not outweigh thousands of small ones.
     wanted = (rollout.worth.flatten(0, 1)[steps] / config.warm_start_temperature).clamp(-CERTAIN, CERTAIN)
-    weight = torch.ones(len(wanted), device=wanted.device)
-    if rollout.weight is not None and config.weigh_lanes:
-        weight = rollout.weight.flatten()[steps] / rollout.weight.mean()
 
     def loss(logits: Tensor, mask: Tensor | None) -> Tensor:
         allowed = torch.ones_like(logits) if mask is None else mask.to(logits.dtype)
         error = (logits - wanted) * allowed
         error = (error - error.sum(-1, keepdim=True) / allowed.sum(-1, keepdim=True)) * allowed
-        return weight * error.square().sum(-1)
+        return error.square().sum(-1)
 
     return loss

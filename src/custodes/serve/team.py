@@ -420,7 +420,9 @@ def policy_of(run: RunFolder, encoder: Encoder, which: str = "best") -> Policy:
     if which == "best" and not file.exists():
         file = run.checkpoints / checkpoint.LAST
     config, inputs = run.config, len(encoder.columns)
-    policy = Policy(config.rl, agents=config.team.agents, inputs=inputs, central_inputs=inputs, actions=len(ACTIONS))
+    # A central critic that was trained among liars was told who lies (Workload.central_inputs); it does not act.
+    central = inputs + (config.team.agents if config.liars.share else 0)
+    policy = Policy(config.rl, agents=config.team.agents, inputs=inputs, central_inputs=central, actions=len(ACTIONS))
     load_policy(policy, dict(checkpoint.load_file(file).tensors))
     return policy
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 import custodes
 from custodes.bft.votes import ACTIONS, tolerated
@@ -73,7 +74,7 @@ class Diagnostics:
             f=tolerated(config.team.agents),
             lanes=lanes,
             judged=_judged(workload, lanes) if config.env.task == "response" else None,
-            reward_table=reward_table(config.env) if config.env.task == "triage" else None,
+            reward_table=_table(config),
             pays_decision=config.env.credit == "team" or config.team.agents == 1,
         )
         self._recorder = Recorder(learner, config.rl, scene, mechanics)
@@ -126,10 +127,17 @@ class Diagnostics:
         self._sampler = None
 
 
+def _table(config: RunConfig) -> Tensor | None:
+    """What each action is paid, [3, K]; None where that hangs on more than action and label (response, other votes)."""
+    told = config.env.task == "triage" and config.env.credit != "pivotal"
+    return reward_table(config.env) if told else None
+
+
 def facts_of_config(config: RunConfig) -> dict[str, Any]:
     """What the settings alone say about a run (fields of `custodes.doctor.Facts`)."""
     responds = config.env.task == "response"
-    table = None if responds else reward_table(config.env)[:2].double().tolist()
+    paid = _table(config)
+    table = None if paid is None else paid[:2].double().tolist()
     return {
         "agents": config.team.agents,
         "tolerated": tolerated(config.team.agents),

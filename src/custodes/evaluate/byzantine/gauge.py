@@ -16,6 +16,7 @@ from custodes.env.response.costs import ResponseCosts
 from custodes.env.response.recording import Recording
 from custodes.env.response.replay import replay
 from custodes.evaluate.metrics import confusion, contains
+from custodes.evaluate.response.detection import highest_so_far
 from custodes.evaluate.response.figures import falsely_contained, quantile, times_to_contain
 from custodes.evaluate.response.outcome import price, reference_of, response_score
 
@@ -123,7 +124,7 @@ class ResponseGauge(Gauge):
         return Gauged(
             score=response_score(result.cost, ends.allow.cost, ends.oracle.cost),
             cost=result.cost,
-            f1=self._f1(decisions),
+            f1=self._f1(highest_so_far(recording, decisions[:, :1].ravel())[:, None]),
             false_containments=falsely_contained(recording, played),
             population=len(recording.acting),
             contained=np.isfinite(played.contained[self._threats]),
