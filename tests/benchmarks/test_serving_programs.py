@@ -47,7 +47,7 @@ def test_bounds_cover_other_hosts_and_a_shift_is_flagged() -> None:
 @pytest.mark.slow
 def test_the_programs_on_a_small_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     case = make_case(tmp_path / "run")
-    assert stl_conformal.main([str(case.path), "--recordings", "1", "--runs", "2", "--json"]) in (0, 1)
+    assert stl_conformal.main([str(case.path), "--recordings", "2", "--runs", "2", "--json"]) in (0, 1)
     found = json.loads(capsys.readouterr().out)
     assert set(found["synthetic"]) == {"benign", "malicious", "ok"}
     assert set(found["synthetic"]["benign"]["power"]) == {"scores", "generator"}
