@@ -86,8 +86,8 @@ def test_an_existing_run_is_left_alone(run: RunFolder) -> None:
 def test_a_loss_that_is_no_number_stops_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = iterate
 
-    def broken(*args: Any) -> dict[str, Any]:
-        line = real(*args)
+    def broken(*args: Any, **others: Any) -> dict[str, Any]:
+        line = real(*args, **others)
         return line | {"value_loss": float("nan")} if line["iteration"] == 7 else line
 
     monkeypatch.setattr("custodes.train.loop.iterate", broken)
@@ -99,8 +99,8 @@ def test_a_loss_that_is_no_number_stops_the_training(tmp_path: Path, monkeypatch
 def test_parameters_that_are_no_numbers_are_not_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = iterate
 
-    def broken(state: LearnerState, *args: Any) -> dict[str, Any]:
-        line = real(state, *args)
+    def broken(state: LearnerState, *args: Any, **others: Any) -> dict[str, Any]:
+        line = real(state, *args, **others)
         if line["iteration"] == 10:
             next(state.policy.parameters()).data[0, 0] = float("inf")
         return line

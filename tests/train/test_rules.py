@@ -57,7 +57,9 @@ def settings(file: Path, *more: str) -> list[str]:
 def run(file: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, list[str]]:
     said: list[str] = []
     out = tmp_path_factory.mktemp("runs") / "run"
-    return train(load_preset("quick", settings(file)), out, Watcher(warn=said.append)), said
+    # So far a step that rules are broken and costs are learned.
+    config = load_preset("quick", settings(file, "rl.learning_rate=2e-3"))
+    return train(config, out, Watcher(warn=said.append)), said
 
 
 def read(run: RunFolder) -> list[dict[str, Any]]:
