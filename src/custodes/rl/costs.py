@@ -60,7 +60,7 @@ class CostLesson:
     advantages: Tensor
     """float32 [T, B, A, S], mean 0 over the rollout for each agent and cost; not scaled."""
     value_loss: Tensor
-    """float32 [S]: mean squared error of the acting critics on this rollout's targets, where agents acted themselves."""
+    """float32 [S]: mean squared error of the acting critics on this rollout's targets, over agents' own actions."""
 
 
 @final
