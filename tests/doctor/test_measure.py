@@ -73,6 +73,7 @@ def rewards(reward: list[float], action: list[int], label: list[int]) -> Any:
         decision=torch.tensor(action)[:, None],
         label=torch.tensor(label)[:, None],
         mask=None,
+        learns=None,
     )
 
 

@@ -13,6 +13,8 @@ import torch
 from custodes.doctor import diagnose
 from custodes.doctor.read import read_run
 from custodes.errors import CustodesError
+from custodes.evaluate.byzantine.record import siege_of
+from custodes.evaluate.byzantine.refused import USED
 from custodes.evaluate.evaluation import decode_evaluation, encode_evaluation
 from custodes.evaluate.run_schema import validate_line
 from custodes.train.loop import Watcher, resume, train
@@ -57,7 +59,9 @@ def settings(file: Path, *more: str) -> list[str]:
 def run(file: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, list[str]]:
     said: list[str] = []
     out = tmp_path_factory.mktemp("runs") / "run"
-    return train(load_preset("quick", settings(file)), out, Watcher(warn=said.append)), said
+    # So far a step that rules are broken and costs are learned.
+    config = load_preset("quick", settings(file, "rl.learning_rate=2e-3"))
+    return train(config, out, Watcher(warn=said.append)), said
 
 
 def read(run: RunFolder) -> list[dict[str, Any]]:
@@ -101,6 +105,19 @@ def test_the_evaluation_judges_the_replay(run: tuple[RunFolder, list[str]]) -> N
     assert found.stl["in time"].feasible
     assert not found.stl["foreseen"].feasible
     assert "event-kind" in found.stl["foreseen"].evidence
+    assert decode_evaluation(encode_evaluation(found)) == found
+
+
+def test_the_attack_table_says_how_rules_hold(run: tuple[RunFolder, list[str]]) -> None:
+    folder, _ = run
+    siege = siege_of("all", 1, 4, trained=False)
+    found = evaluate_run(folder, workload_of(folder), part="test", baselines=(), siege=siege)
+    assert found.bft is not None
+    assert found.stl is not None
+    clean = next(row for row in found.bft.table if row.rule == USED and row.attack is None)
+    wanted: dict[str, float | None] = {name: each.satisfied_rate for name, each in found.stl.items()}
+    assert clean.mean.stl == wanted | {"together": None}
+    assert all((row.worst.stl is None) == (row.rule != USED) for row in found.bft.table)
     assert decode_evaluation(encode_evaluation(found)) == found
 
 

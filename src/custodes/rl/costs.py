@@ -60,7 +60,7 @@ class CostLesson:
     advantages: Tensor
     """float32 [T, B, A, S], mean 0 over the rollout for each agent and cost; not scaled."""
     value_loss: Tensor
-    """float32 [S]: mean squared error of the acting critics on this rollout's targets."""
+    """float32 [S]: mean squared error of the acting critics on this rollout's targets, over agents' own actions."""
 
 
 @final
@@ -138,10 +138,12 @@ class CostCritics:
         learns = None if rollout.learns is None else rollout.learns.permute(2, 0, 1).flatten(1, 2)
         self._fit(known.flatten(1, 2), target.permute(2, 0, 1, 3).flatten(1, 2), learns)
         error = (target - value).square()
+        loss = error.mean(dim=(0, 1, 2))
         if rollout.learns is not None:
-            error = error[rollout.learns].reshape(-1, 1, 1, error.shape[-1])
+            own = rollout.learns[..., None]
+            loss = (error * own).sum(dim=(0, 1, 2)) / own.sum().clamp(min=1)
         centre = raw.mean(dim=(0, 1)) if share is None else mean(raw.flatten(0, 1), share.flatten(0, 1))
-        return CostLesson(advantages=raw - centre, value_loss=error.mean(dim=(0, 1, 2)))
+        return CostLesson(advantages=raw - centre, value_loss=loss)
 
     def _values(self, known: Tensor) -> Tensor:
         """[T, B, A, S] from [A, T, B, P]."""

@@ -84,6 +84,27 @@ def test_rows_are_what_plays_one_at_a_time_come_to(table: tuple[AttackRow, ...])
         assert row.worst.time_to_contain_s.p95 == ("inf" if max(longest) == np.inf else max(longest))  # type: ignore[type-var]
 
 
+def test_rules_are_judged_under_the_used_rule_over_who_lies() -> None:
+    judged: list[bytes] = []
+
+    def judge(decisions: NDArray[np.int8]) -> dict[str, float | None]:
+        judged.append(decisions.tobytes())
+        return {"calm": float((decisions < BLOCK).mean()), "unseen": None}
+
+    honest = ballots()
+    rows = attack_table(honest, ResponseGauge(PART, CITY.costs, judge), attacks=("flip",), counts=(1,), seed=3)
+    assert all((row.mean.stl is None) == (row.rule != USED) for row in rows)
+    assert len(judged) == len(set(judged))
+    (row,) = (row for row in rows if row.rule == USED and row.byzantine == 1)
+    shares = [
+        float((severity_decision(with_liars(honest, "flip", (liar,), seed=3).votes, 1) < BLOCK).mean())
+        for liar in range(4)
+    ]
+    assert row.worst.stl == {"calm": min(shares), "unseen": None}
+    assert row.mean.stl is not None
+    assert row.mean.stl["calm"] == pytest.approx(np.mean(shares))
+
+
 def test_without_liars_nothing_is_suppressed_or_changed(table: tuple[AttackRow, ...]) -> None:
     for row in table:
         if row.byzantine == 0:

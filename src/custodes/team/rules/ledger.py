@@ -1,10 +1,9 @@
 """The costs of a rollout: every rule judged over the lives in it, for the team and for each agent's own votes.
 
 An agent is judged by what its own vote would have been as the decision, in the states that the team's decisions led to
-(as `env.credit = "individual"` pays it); with credit "team", and for rules on how agents vote together, everybody bears
-the team's costs. Windows that a rollout
-leaves open are kept until they are known, so nothing is judged twice and nothing is left out but what a window of
-events cuts off.
+(as `env.credit = "individual"` pays it, and "pivotal" in part); with credit "team", and for rules on how agents vote
+together, everybody bears the team's costs. Windows that a rollout leaves open are kept until they are known, so nothing
+is judged twice and nothing is left out but what a window of events cuts off.
 """
 
 from __future__ import annotations
