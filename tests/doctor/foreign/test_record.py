@@ -33,8 +33,8 @@ class Policy(nn.Module):
         self.eval()
 
     def distribution(self, observations: torch.Tensor) -> torch.distributions.Categorical:
-        features = self.mlp_extractor.policy_net(observations.float())
-        return torch.distributions.Categorical(logits=self.action_net(features))  # type: ignore[no-untyped-call]
+        features = self.mlp_extractor.policy_net(observations.float())  # type: ignore[operator]
+        return torch.distributions.Categorical(logits=self.action_net(features))
 
     def evaluate_actions(self, observations: torch.Tensor, actions: torch.Tensor) -> tuple[torch.Tensor, ...]:
         policy = self.distribution(observations)
