@@ -21,7 +21,7 @@ from typing import Any, final
 import torch
 
 from custodes.doctor.foreign.record import RECORD
-from custodes.doctor.foreign.sb3_measure import after_update, before_update, facts_of, parameters_of
+from custodes.doctor.foreign.sb3_measure import after_update, before_update, facts_of, gradients_of, parameters_of
 from custodes.errors import CustodesError
 
 try:
@@ -47,16 +47,16 @@ class DoctorCallback(BaseCallback):  # type: ignore[misc]
         self._iteration = 0
         self._line: dict[str, Any] | None = None
         self._steps = [0, 0]
+        self._largest: dict[str, list[float]] = {}
         self._hook: Any = None
         self._before: Any = None
 
     def _on_training_start(self) -> None:
         if self._iteration == 0:
             self._begin()
-        limit = getattr(self.model, "max_grad_norm", None)
-        if limit:
-            optimiser = self.model.policy.optimizer
-            self._hook = optimiser.register_step_pre_hook(lambda o, *_: self._count(o, float(limit)))
+        limit = float(getattr(self.model, "max_grad_norm", None) or math.inf)
+        optimiser = self.model.policy.optimizer
+        self._hook = optimiser.register_step_pre_hook(lambda o, *_: self._count(o, limit))
 
     def _begin(self) -> None:
         head = {"trainer": f"Stable-Baselines3 {type(self.model).__name__}", "facts": facts_of(self.model, self.locals)}
@@ -80,13 +80,16 @@ class DoctorCallback(BaseCallback):  # type: ignore[misc]
         self._steps[0] += 1
         # Cut gradients have the limit's norm, but for the 1e-6 that torch divides by more.
         self._steps[1] += bool(parts) and float(torch.stack(parts).norm()) > limit * (1.0 - 1e-4)
+        # The largest of an iteration: a value clip leaves no gradient at the head in the later steps of each.
+        for name, norm in gradients_of(self.model).items():
+            self._largest[name] = [max(norm, *self._largest.get(name, [0.0]))]
 
     def _on_step(self) -> bool:
         return True
 
     def _on_rollout_end(self) -> None:
         self._iteration += 1
-        self._steps = [0, 0]
+        self._steps, self._largest = [0, 0], {}
         known = before_update(self.model)
         self._before = parameters_of(self.model)
         self._line = {"iteration": self._iteration, "decisions": int(self.num_timesteps), **known}
@@ -106,8 +109,8 @@ class DoctorCallback(BaseCallback):  # type: ignore[misc]
             return
         line = self._line | after_update(self.model, self._before)
         steps, cut = self._steps
-        if self._hook is not None and steps:
-            line |= {"gradient_steps": steps, "clipped_steps": cut / steps}
+        if steps:
+            line |= {"gradient_steps": steps, "clipped_steps": cut / steps, **self._largest}
         self._line = None
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(_plain(line)) + "\n")

@@ -92,7 +92,7 @@ def parameters_of(model: Any) -> Tensor:
 
 
 def after_update(model: Any, before: Tensor) -> dict[str, Any]:
-    """What the update left: its own log, how far it moved, and the gradients of its last step.
+    """What the update left: its own log, and how far it moved.
 
     Args:
         model: Behind an update.
@@ -103,17 +103,19 @@ def after_update(model: Any, before: Tensor) -> dict[str, Any]:
         signal: factor * float(logged[tag]) for tag, (signal, factor) in LOGGED.items() if tag in logged
     }
     line["parameter_step"] = float((parameters_of(model) - before).norm()) / (float(before.norm()) + 1e-12)
+    return line
+
+
+def gradients_of(model: Any) -> dict[str, float]:
+    """Norms of the present gradients at the first layer and at the heads, where there are such layers."""
     policy = model.policy
     layers = {
         "grad_first": _first_layer(getattr(getattr(policy, "mlp_extractor", None), "policy_net", None)),
         "grad_policy_head": getattr(policy, "action_net", None),
         "grad_value_head": getattr(policy, "value_net", None),
     }
-    for name, layer in layers.items():
-        weight = getattr(layer, "weight", None)
-        if weight is not None and weight.grad is not None:
-            line[name] = [float(weight.grad.norm())]
-    return line
+    weights = {name: getattr(layer, "weight", None) for name, layer in layers.items()}
+    return {name: float(w.grad.norm()) for name, w in weights.items() if w is not None and w.grad is not None}
 
 
 def _first_layer(network: Any) -> nn.Module | None:
