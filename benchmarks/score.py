@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -37,12 +37,19 @@ from custodes.serve.team import policy_of
 from custodes.team.team import Team as PlayingTeam
 from custodes.train.run_folder import open_run
 
+TICK: Final = 1 / os.sysconf("SC_CLK_TCK")
+"""Seconds in which processor time is counted; what takes less reads as none."""
+
 
 def rate(count: int, work: Callable[[], Any]) -> float:
     """Events per second of processor time of some work on all of them, children's included."""
     begin = _spent()
     work()
-    return round(count / (_spent() - begin), 1)
+    return _per_second(count, _spent() - begin)
+
+
+def _per_second(count: int, spent: float) -> float:
+    return round(count / max(spent, TICK), 1)
 
 
 def _spent() -> float:
@@ -76,7 +83,7 @@ def measure(path: Path, file: Path, most: int) -> dict[str, Any]:
         single.observe(event)
         seconds.append(time.perf_counter() - begin)
     found["observe"] = {
-        "events_per_second": round(len(seconds) / (_spent() - before), 1),
+        "events_per_second": _per_second(len(seconds), _spent() - before),
         "p50_ms": round(1_000 * float(np.quantile(seconds, 0.5)), 3),
         "p99_ms": round(1_000 * float(np.quantile(seconds, 0.99)), 3),
     }
@@ -113,7 +120,7 @@ def _offline(path: Path, file: Path, count: int) -> dict[str, float]:
     PlayingTeam.of(policy_of(run, encoder)).play(table, lanes, MASKS)
     end = _spent()
     rows = len(dataset)
-    return {"inputs": round(rows / (encoded - begin), 1), "decisions": round(rows / (end - begin), 1)}
+    return {"inputs": _per_second(rows, encoded - begin), "decisions": _per_second(rows, end - begin)}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
