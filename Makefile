@@ -10,7 +10,7 @@ FUZZ_SECONDS ?= 600
 
 run: $(VENV)/.run
 	if [ -f "$(RUN)/config.toml" ]; then $(BIN)/custodes train --resume "$(RUN)"; \
-	else $(BIN)/custodes train --preset quick --out "$(RUN)"; fi
+	else $(BIN)/custodes train --preset quick --specs default --out "$(RUN)"; fi
 	$(BIN)/custodes evaluate "$(RUN)"
 	$(BIN)/custodes data audit --run "$(RUN)" --no-trees
 	$(BIN)/custodes report "$(RUN)"

@@ -8,7 +8,8 @@ from typing import Final, Literal, final
 import torch
 from torch import Tensor
 
-from custodes.bft.votes import ACTIONS, QUARANTINE, severity_decision
+from custodes.bft.votes import ACTIONS, QUARANTINE
+from custodes.env.ballots import VoteRule
 from custodes.env.credit import Credit, Payment
 from custodes.env.lanes import LaneMode, Lanes
 from custodes.env.player import TERMINATED, TRUNCATED, LaneGame, LanePlayer, check_actions, check_parts
@@ -101,7 +102,7 @@ class TriageEnv(LaneGame):
         known = (label == 0) | (label == 1)
         self._worth = reward_table(config).to(label.device).index_select(0, torch.where(known, label, LEFT_OUT))
         self._payment = Payment(credit=config.credit, mix=config.credit_mix, f=f)
-        self._f = f
+        self._decide = VoteRule(table.agents, f, table.features.device)
 
     def reset(self) -> Observation:
         """Start every slot on a lane, as seeded at construction."""
@@ -123,8 +124,7 @@ class TriageEnv(LaneGame):
         check_actions(actions, self._slots, self._agents)
         player, place = self._player, self._player.place
         worth = self._worth.index_select(0, place)
-        # One agent's vote is the decision.
-        decision = actions[:, 0].clone() if self._agents == 1 else severity_decision(actions, self._f)
+        decision = self._decide(actions)
         team_reward = worth.gather(1, decision.unsqueeze(1))
         reward = self._payment(worth, actions, team_reward)
         end = player.end.index_select(0, place)

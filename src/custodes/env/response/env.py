@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from custodes.bft.votes import ACTIONS, BLOCK, severity_decision
+from custodes.bft.votes import ACTIONS, BLOCK
+from custodes.env.ballots import VoteRule
 from custodes.env.credit import Payment
 from custodes.env.lanes import Lanes
 from custodes.env.player import (
@@ -83,7 +84,7 @@ class ResponseEnv(LaneGame):
         super().__init__(player, table, config.slots)
         self._weight = None if favoured is None else _weights(malicious, config.lane_share).to(device)
         self._payment = Payment(credit=config.credit, mix=config.credit_mix, f=f)
-        self._f = f
+        self._decide = VoteRule(table.agents, f, device)
         self.played, self.recording, self.costs, self.config = lanes, recording, costs, config
         self._worth = layout.columns(worth, costs, config.reward_scale).to(device)
         self._masks, self._gates = layout.masks(device), layout.gates(device)
@@ -115,8 +116,7 @@ class ResponseEnv(LaneGame):
         """
         check_actions(actions, self._slots, self._agents)
         player, place = self._player, self._player.place
-        # One agent's vote is the decision.
-        decision = actions[:, 0].clone() if self._agents == 1 else severity_decision(actions, self._f)
+        decision = self._decide(actions)
         row = self._worth.index_select(0, place)
         kept = torch.where((self._status != FREE).unsqueeze(1), self._kept, row[:, layout.ALERT_COLUMNS])
         held = _held_worth(row, kept)
