@@ -29,6 +29,13 @@ def test_what_was_there_well_before_is_no_consequence() -> None:
     assert folded == ()
 
 
+def test_settings_and_data_follow_from_nothing_that_training_shows() -> None:
+    roots, folded = fold([finding("return-unpredictable", 0), finding("value-units", 1)])
+    assert ([root.name for root in roots], folded) == (["value-units", "return-unpredictable"], ())
+    _, folded = fold([finding("return-unpredictable", 2), finding("value-units", 5)])
+    assert [one.name for one in folded] == ["return-unpredictable"]
+
+
 def test_a_root_names_what_follows_from_what_it_explains() -> None:
     chain = [finding("input-ceiling", 0), finding("one-action-optimal", 0), finding("entropy-collapse", 9)]
     roots, _ = fold(chain)

@@ -49,6 +49,18 @@ def test_the_action_signal_is_kruskals_and_wallis() -> None:
     assert share == pytest.approx(3 * signal / 400)
 
 
+def test_the_action_signal_leaves_out_steps_of_one_agent_alone() -> None:
+    rng = np.random.default_rng(2)
+    action = torch.as_tensor(rng.integers(0, 4, (30, 5, 2)))
+    advantage = torch.as_tensor(rng.normal(size=(30, 5, 2))) + 0.3 * action
+    learns = torch.ones(30, 5, 2, dtype=torch.bool)
+    learns[:10, :, 1] = False
+    whole, _ = measure.action_signal(advantage, action)
+    rest, _ = measure.action_signal(advantage[10:], action[10:])
+    signals, _ = measure.action_signal(advantage, action, learns)
+    assert signals == [whole[0], rest[1]]
+
+
 def test_the_action_signal_of_nothing_is_about_one() -> None:
     rng = np.random.default_rng(1)
     action = torch.as_tensor(rng.integers(0, 4, (200, 1, 30)))

@@ -40,7 +40,8 @@ def fold(findings: Sequence[Finding]) -> tuple[tuple[Finding, ...], tuple[Findin
     """Part root causes from what they explain.
 
     A finding is folded when another one of the run explains it by the catalogue and did not begin well after it. What
-    explains it may itself be folded; the root then names both.
+    explains it may itself be folded; the root then names both. What was wrong before the first iteration (settings,
+    data) follows from nothing that only training can show.
 
     Args:
         findings: In any order.
@@ -60,7 +61,8 @@ def fold(findings: Sequence[Finding]) -> tuple[tuple[Finding, ...], tuple[Findin
 
 
 def _explains(root: Finding, other: Finding) -> bool:
-    return other.name in CATALOGUE[root.name].explains and root.iteration <= other.iteration + SLACK
+    slack = SLACK if other.iteration > 0 else 0
+    return other.name in CATALOGUE[root.name].explains and root.iteration <= other.iteration + slack
 
 
 def _reached(name: str, explained: dict[str, list[Finding]]) -> list[str]:

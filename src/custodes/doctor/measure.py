@@ -115,19 +115,19 @@ def action_signal(advantage: Tensor, action: Tensor, where: Tensor | None = None
     Args:
         advantage: Float [T, B, A].
         action: int64 [T, B, A].
-        where: Bool [T, B]: which steps count; None for all.
+        where: Bool [T, B] or [T, B, A]: which steps count; None for all.
 
     Returns:
         That number for each agent, and the share of the ranks' variance that lies between actions.
     """
-    values, taken = advantage.flatten(0, 1).double(), action.flatten(0, 1)
-    if where is not None:
-        keep = where.flatten()
-        values, taken = values[keep], taken[keep]
+    kept = torch.ones((), dtype=torch.bool, device=action.device) if where is None else where
+    kept = (kept if kept.dim() == action.dim() else kept.unsqueeze(-1)).expand_as(action)
     signals, parts = [], []
-    for agent in range(values.shape[1]):
-        mine, index = values[:, agent].argsort().argsort().double(), taken[:, agent]
-        if len(mine) == 0 or float(values[:, agent].max() - values[:, agent].min()) < 1e-9:
+    for agent in range(action.shape[-1]):
+        keep = kept[..., agent]
+        values, index = advantage[..., agent][keep].double(), action[..., agent][keep]
+        mine = values.argsort().argsort().double()
+        if len(mine) == 0 or float(values.max() - values.min()) < 1e-9:
             mine = torch.zeros_like(mine)
         count = torch.bincount(index)
         total = torch.bincount(index, mine - mine.mean())

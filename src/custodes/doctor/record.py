@@ -205,9 +205,14 @@ class Recorder:
         else:
             found |= {"reward_mismatch": None, "reward_lagged": None}
             after, before = (_some(x, rows=RANKED) for x in (lesson.targets.advantages[1:], rollout.action[:-1]))
-            lag, _ = measure.action_signal(after, before, _some(~rollout.done[:-1], rows=RANKED))
+            follows = ~rollout.done[:-1]
+            if rollout.learns is not None:
+                follows = follows.unsqueeze(-1) & rollout.learns[1:] & rollout.learns[:-1]
+            lag, _ = measure.action_signal(after, before, _some(follows, rows=RANKED))
         advantage, action = (_some(x, rows=RANKED) for x in (lesson.targets.advantages, rollout.action))
-        signal, share = measure.action_signal(advantage, action)
+        # A liar's advantage is of what it said, not of the action that its policy drew.
+        learns = None if rollout.learns is None else _some(rollout.learns, rows=RANKED)
+        signal, share = measure.action_signal(advantage, action, learns)
         return {**found, "advantage_signal": signal, "action_share": share, "advantage_signal_lagged": lag}
 
 

@@ -75,7 +75,7 @@ def test_what_the_log_lacks_is_listed() -> None:
     assert (len(run.signals), run.unknown, run.notes) == (63, (), ())
     lacking = {part.name: part.missing for part in diagnose(run.signals).not_examined}
     assert lacking["ratio"] == ("ratio_error",)
-    assert lacking["never-falls"] == ("entropy",)
+    assert lacking["never-falls"] == ("entropy", "advantage_signal")
     assert lacking["consensus"] == ("facts.agents", "facts.tolerated")
     assert run.signals.facts.value_clip == 0.0
     assert read_foreign(LOGS / "value-clip").signals.facts.value_clip == pytest.approx(0.2)

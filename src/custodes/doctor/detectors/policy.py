@@ -55,7 +55,7 @@ def collapse(signals: Signals) -> Iterable[Finding]:
     yield found("entropy-collapse", signals.iterations[row], shown, about=f"agent {agents}")
 
 
-@detector("entropy-never-falls", needs=("entropy",))
+@detector("entropy-never-falls", needs=("entropy", "advantage_signal"))
 def never_falls(signals: Signals) -> Iterable[Finding]:
     """The policy decides something where advantages favour some actions."""
     entropy = signals["entropy"]
@@ -63,8 +63,10 @@ def never_falls(signals: Signals) -> Iterable[Finding]:
     row = onset((entropy > UNIFORM * start) & (np.arange(len(signals)) >= PATIENCE), 3)
     if row is None or start < 0.1:
         return
-    signal = signals.get("advantage_signal")
-    strength = float(np.nanmean(signal)) if np.isfinite(signal).any() else np.nan
+    signal = signals["advantage_signal"]
+    if not np.isfinite(signal).any():
+        return
+    strength = float(np.nanmean(signal))
     if strength < SIGNAL:
         return
     shown = [
@@ -73,12 +75,9 @@ def never_falls(signals: Signals) -> Iterable[Finding]:
             value=float(entropy[row]),
             expectation=f"below {UNIFORM * start:.3g} after {PATIENCE} iterations",
             source="healthy runs' spread",
-        )
+        ),
+        Evidence(metric="advantage_signal", value=strength, expectation="1 if there were none", source="chance"),
     ]
-    if not np.isnan(strength):
-        shown.append(
-            Evidence(metric="advantage_signal", value=strength, expectation="1 if there were none", source="chance")
-        )
     weight = signals.get("entropy_coefficient")[row]
     if not np.isnan(weight):
         shown.append(

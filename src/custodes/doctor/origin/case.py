@@ -13,7 +13,6 @@ from custodes.doctor.origin.material import Material, prepare
 from custodes.doctor.origin.settings import OriginSettings
 from custodes.doctor.origin.signals import signals_from
 from custodes.doctor.origin.training import Iteration, train
-from custodes.doctor.settled import settled
 from custodes.doctor.signals import Signals
 
 
@@ -48,4 +47,4 @@ def examine(
     material = prepare(recording, repairs, settings.seed)
     iterations = train(material, settings, repairs, watch)
     recorded = signals_from(iterations, material, settings, repairs)
-    return Case(iterations=iterations, material=material, signals=recorded, diagnosis=settled(diagnose(recorded)))
+    return Case(iterations=iterations, material=material, signals=recorded, diagnosis=diagnose(recorded))
