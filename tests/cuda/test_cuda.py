@@ -19,7 +19,10 @@ from custodes.train.scoring import evaluate_run, workload_for, workload_of
 from tests.stl.generate import Grammar, random_formula, random_trace
 from tests.train.test_resume import SMALL, assert_same_run
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+pytestmark = [
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device"),
+    pytest.mark.filterwarnings("ignore:RNN module weights"),
+]
 
 
 def parts(seen: Observation | Step) -> dict[str, torch.Tensor]:

@@ -8,6 +8,7 @@ One `Network` per agent (or one for all, told by a one-hot which agent it plays)
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Final, final
 
 import torch
@@ -20,6 +21,10 @@ POLICY_GAIN: Final = 0.01
 
 SHUT: Final = -1e4
 """Weight that shuts a gate: its sigmoid is exactly 0 in float32, float64 and bfloat16."""
+
+
+# A weight column is added for each call (`Network.forward`), so that cuDNN gathers them anew; a small cell's are few.
+warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous chunk")
 
 
 @final
