@@ -13,7 +13,7 @@ from custodes.cli.options import DataOption, JsonOption, RunArgument
 
 if TYPE_CHECKING:
     from custodes.evaluate import Evaluation
-    from custodes.evaluate.byzantine.schema import ByzantineRecord
+    from custodes.evaluate.byzantine.schema import AttackRow, ByzantineRecord
     from custodes.team.workload import Workload
     from custodes.train.run_folder import RunFolder
 
@@ -157,7 +157,7 @@ def _show_rules(evaluation: Evaluation) -> None:
 
     print_table(
         "Rules: a window is an event at which a rule's condition holds; without one nothing was shown",
-        ("", "windows", "satisfied", "share", "wanted", "min. robustness", "feasible"),
+        ("", "windows", "held", "share", "wanted", "min. rob.", "feasible"),
         (
             (
                 name,
@@ -166,7 +166,7 @@ def _show_rules(evaluation: Evaluation) -> None:
                 each.satisfied_rate,
                 1.0 - each.allowed,
                 each.robustness_min,
-                "yes" if each.feasible else "no policy tried keeps it",
+                each.can_be_kept(),
             )
             for name, each in (evaluation.stl or {}).items()
         ),
@@ -233,9 +233,24 @@ def _show_attacks(record: ByzantineRecord) -> None:
         ("attack", "liars", *RULES),
         ((row.attack or "none", row.byzantine, *(found[r, row.attack, row.byzantine] for r in RULES)) for row in used),
     )
+    _show_kept(used)
     print_line(
         f"Honest agents all vote the same on {record.agreement:.1%} of the events. Suppressed: share of what the team "
         "without liars contains."
     )
     for note in record.notes:
         print_line(f"Note: {note}.")
+
+
+def _show_kept(rows: list[AttackRow]) -> None:
+    """Print, for each attack, the rule of the team that is kept least; nothing where rules were not judged."""
+    from custodes.cli.output import print_table
+
+    least = [(row, row.worst.kept_least() or ("-", None)) for row in rows if row.worst.stl is not None]
+    if least:
+        print_table(
+            "Rules under attack: the rule kept least, and the satisfied share of its windows",
+            ("attack", "rule kept least", "liars", "share"),
+            ((row.attack or "none", name, row.byzantine, share) for row, (name, share) in least),
+            names=2,
+        )
