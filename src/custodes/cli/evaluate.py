@@ -13,7 +13,9 @@ from custodes.cli.options import DataOption, JsonOption, RunArgument
 
 if TYPE_CHECKING:
     from custodes.evaluate import Evaluation
-    from custodes.evaluate.byzantine.schema import ByzantineRecord
+    from custodes.evaluate.byzantine.schema import AttackRow, ByzantineRecord
+    from custodes.team.workload import Workload
+    from custodes.train.run_folder import RunFolder
 
 
 class Part(StrEnum):
@@ -64,17 +66,13 @@ def evaluate(
     """
     import torch
 
-    from custodes.cli.locate import find_data
-    from custodes.cli.output import say
-    from custodes.data.rejects import left_out_note
     from custodes.evaluate import encode_evaluation
     from custodes.evaluate.baselines import check_names
     from custodes.evaluate.byzantine.record import siege_of
     from custodes.evaluate.response.baselines import check_response_names
-    from custodes.train.atomic import check_writable, write_atomic
-    from custodes.train.loop import check_digest
+    from custodes.train.atomic import check_writable
     from custodes.train.run_folder import open_run
-    from custodes.train.scoring import evaluate_run, workload_of
+    from custodes.train.scoring import evaluate_run
     from custodes.train.traitor_file import has_traitor
 
     run, names = open_run(path), _names(baselines)
@@ -84,23 +82,41 @@ def evaluate(
     siege = siege_of(attack, byzantine, run.config.team.agents, trained=has_traitor(run))
     check_writable(out if out is not None else run.evaluation_path(part.value))
     torch.set_num_threads(run.config.train.threads)
-    located = replace(run, config=replace(run.config, data=find_data(run.config.data, data)))
-    workload = workload_of(located)
+    workload = _workload(run, data)
+    evaluation = evaluate_run(run, workload, part=part.value, baselines=names, which=which.value, siege=siege)
+    text = encode_evaluation(evaluation)
+    written = _write(run, evaluation, text, out)
+    if as_json:
+        typer.echo(text.decode(), nl=False)
+    else:
+        _show(evaluation, written)
+
+
+def _workload(run: RunFolder, data: Path | None) -> Workload:
+    """The recording that is played, and a line about what was left out of it."""
+    from custodes.cli.locate import find_data
+    from custodes.cli.output import say
+    from custodes.data.rejects import left_out_note
+    from custodes.train.loop import check_digest
+    from custodes.train.scoring import workload_of
+
+    workload = workload_of(replace(run, config=replace(run.config, data=find_data(run.config.data, data))))
     if data is None:
         check_digest(run, workload)
     left_out = left_out_note(workload.dataset.rejected, None)
     if left_out is not None:
         say(f"Note: {left_out.partition(' (')[0]}.")
-    evaluation = evaluate_run(run, workload, part=part.value, baselines=names, which=which.value, siege=siege)
-    text = encode_evaluation(evaluation)
+    return workload
+
+
+def _write(run: RunFolder, evaluation: Evaluation, text: bytes, out: Path | None) -> Path | None:
+    """Write the result where it was asked for, else into the run if it is of its recording; where it went."""
+    from custodes.train.atomic import write_atomic
+
     if out is not None:
         write_atomic(out, text)
-    elif evaluation.data_digest == run.digest:
-        out = run.write_evaluation(part.value, text)
-    if as_json:
-        typer.echo(text.decode(), nl=False)
-    else:
-        _show(evaluation, out)
+        return out
+    return run.write_evaluation(evaluation.split, text) if evaluation.data_digest == run.digest else None
 
 
 def _names(text: str) -> tuple[str, ...] | None:
@@ -141,7 +157,7 @@ def _show_rules(evaluation: Evaluation) -> None:
 
     print_table(
         "Rules: a window is an event at which a rule's condition holds; without one nothing was shown",
-        ("", "windows", "satisfied", "share", "wanted", "min. robustness", "feasible"),
+        ("", "windows", "held", "share", "wanted", "min. rob.", "feasible"),
         (
             (
                 name,
@@ -150,7 +166,7 @@ def _show_rules(evaluation: Evaluation) -> None:
                 each.satisfied_rate,
                 1.0 - each.allowed,
                 each.robustness_min,
-                "yes" if each.feasible else "no policy tried keeps it",
+                each.can_be_kept(),
             )
             for name, each in (evaluation.stl or {}).items()
         ),
@@ -217,9 +233,24 @@ def _show_attacks(record: ByzantineRecord) -> None:
         ("attack", "liars", *RULES),
         ((row.attack or "none", row.byzantine, *(found[r, row.attack, row.byzantine] for r in RULES)) for row in used),
     )
+    _show_kept(used)
     print_line(
         f"Honest agents all vote the same on {record.agreement:.1%} of the events. Suppressed: share of what the team "
         "without liars contains."
     )
     for note in record.notes:
         print_line(f"Note: {note}.")
+
+
+def _show_kept(rows: list[AttackRow]) -> None:
+    """Print, for each attack, the rule of the team that is kept least; nothing where rules were not judged."""
+    from custodes.cli.output import print_table
+
+    least = [(row, row.worst.kept_least() or ("-", None)) for row in rows if row.worst.stl is not None]
+    if least:
+        print_table(
+            "Rules under attack: the rule kept least, and the satisfied share of its windows",
+            ("attack", "rule kept least", "liars", "share"),
+            ((row.attack or "none", name, row.byzantine, share) for row, (name, share) in least),
+            names=2,
+        )

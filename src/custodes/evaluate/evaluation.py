@@ -200,8 +200,7 @@ def evaluate_play(
     curve = pr_curve(labels, score)
     record = {
         **metrics,
-        "dataset": scene.dataset,
-        "split": scene.split,
+        **_about(scene),
         "baselines": {name: dict(scores) for name, scores in baselines.items()},
         "response": response,
         "stl": None if stl is None else dict(stl),
@@ -213,16 +212,8 @@ def evaluate_play(
             for name, code in (("benign", 0), ("malicious", 1))
         },
         "agents": votes.shape[1],
-        "f": scene.f,
         "left_out": len(rows) - metrics["decisions"],
-        "split_summary": {name: dict(part) for name, part in scene.split_summary.items()},
-        "split_method": scene.split_method,
-        "checkpoint": scene.checkpoint,
-        "iteration": scene.iteration,
-        "trained_decisions": scene.trained_decisions,
-        "data_digest": scene.data_digest,
         "seconds": seconds,
-        "warnings": list(scene.warnings),
     }
     return msgspec.convert(record, Evaluation)
 
@@ -267,6 +258,22 @@ def read_evaluation(path: Path) -> Evaluation:
         reason = (error.strerror or str(error)).lower()
         raise CustodesError(f"cannot read it: {reason}", where=str(path), fix="evaluate the run again") from None
     return decode_evaluation(data, where=str(path))
+
+
+def _about(scene: Scene) -> dict[str, Any]:
+    """What a record says of what was played and of the team that played it."""
+    return {
+        "dataset": scene.dataset,
+        "split": scene.split,
+        "f": scene.f,
+        "split_summary": {name: dict(part) for name, part in scene.split_summary.items()},
+        "split_method": scene.split_method,
+        "checkpoint": scene.checkpoint,
+        "iteration": scene.iteration,
+        "trained_decisions": scene.trained_decisions,
+        "data_digest": scene.data_digest,
+        "warnings": list(scene.warnings),
+    }
 
 
 def _shares(votes: NDArray[Any]) -> list[float]:

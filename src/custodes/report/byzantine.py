@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from custodes.evaluate.byzantine.refused import RULES, USED
@@ -25,6 +25,20 @@ class AttackLine:
 
 
 @dataclass(frozen=True, kw_only=True)
+class HeldLine:
+    """How the team's rules hold under one attack by one number of liars."""
+
+    name: str
+    """The attack."""
+    liars: int
+    """How many lie."""
+    beyond: bool
+    """More lie than the vote rule stands."""
+    cells: tuple[tuple[str, bool], ...]
+    """Under `ByzantineSection.rule_heads`: share of windows satisfied, as text, and whether it is as much as wanted."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ByzantineSection:
     """Everything of a `bft` record that the page shows."""
 
@@ -36,6 +50,12 @@ class ByzantineSection:
     """Heads of the table."""
     lines: tuple[AttackLine, ...]
     """Without liars first."""
+    rule_heads: tuple[str, ...]
+    """The team's rules, over the table of how they hold; empty where they were not judged under attack."""
+    rule_wanted: tuple[str, ...]
+    """Share of each one's windows that is wanted, as text."""
+    held: tuple[HeldLine, ...]
+    """Without liars first; empty likewise."""
 
 
 def byzantine_of(evaluation: Evaluation) -> ByzantineSection | None:
@@ -58,11 +78,15 @@ def byzantine_of(evaluation: Evaluation) -> ByzantineSection | None:
         "p95",
         *refused,
     )
+    rules = _rules(evaluation, used)
     return ByzantineSection(
         record=record,
         sentences=tuple(_sentences(record, used, what)),
         heads=heads,
         lines=tuple(_lines(record, used)),
+        rule_heads=tuple(rules),
+        rule_wanted=tuple(_text(wanted) for wanted in rules.values()),
+        held=tuple(_held(record, used, rules)),
     )
 
 
@@ -105,6 +129,28 @@ def _lines(record: ByzantineRecord, used: list[AttackRow]) -> Iterator[AttackLin
                 wait_text(row.worst.time_to_contain_s.p50),
                 wait_text(row.worst.time_to_contain_s.p95),
                 *("n/a" if other is None else _text(_score(other)) for other in others),
+            ),
+        )
+
+
+def _rules(evaluation: Evaluation, used: list[AttackRow]) -> dict[str, float | None]:
+    """The rules that were judged under attack, with the share of windows that is wanted; None where it is not known."""
+    judged = dict.fromkeys(name for row in used for name in row.worst.stl or ())
+    known = evaluation.stl or {}
+    return {name: 1.0 - known[name].allowed if name in known else None for name in judged}
+
+
+def _held(record: ByzantineRecord, used: list[AttackRow], rules: Mapping[str, float | None]) -> Iterator[HeldLine]:
+    for row in used:
+        if row.worst.stl is None:
+            continue
+        shares = [(row.worst.stl.get(name), wanted) for name, wanted in rules.items()]
+        yield HeldLine(
+            name=row.attack or "none",
+            liars=row.byzantine,
+            beyond=row.byzantine > record.f,
+            cells=tuple(
+                (_text(share), share is not None and wanted is not None and share >= wanted) for share, wanted in shares
             ),
         )
 

@@ -173,7 +173,7 @@ def _planned(plan: _Plan, x: Floats, metrics: Sequence[MetricsLine]) -> Figure:
         )
         for style, (key, name) in enumerate(plan.keys)
     ]
-    return _figure(plan.title, plan.unit, plan.about, x, series, log=plan.log, zero=plan.zero, fixed=plan.fixed)
+    return figure_of(plan.title, plan.unit, plan.about, x, series, log=plan.log, zero=plan.zero, fixed=plan.fixed)
 
 
 def _per_agent(
@@ -196,10 +196,10 @@ def _per_agent(
         )
         for agent in range(agents)
     ]
-    return _figure(title, unit, about, x, series, log=log, zero=not log, fixed=None)
+    return figure_of(title, unit, about, x, series, log=log, zero=not log, fixed=None)
 
 
-def _figure(
+def figure_of(
     title: str,
     unit: str,
     about: str,
@@ -209,7 +209,23 @@ def _figure(
     log: bool,
     zero: bool,
     fixed: tuple[float, float] | None,
+    ident: str = "",
+    keyed: bool = False,
 ) -> Figure:
+    """One chart.
+
+    Args:
+        title: Heading.
+        unit: Label of the y axis.
+        about: How to read it.
+        x: Decisions trained on, floats [N], rising; N is 1 or more where a line has values.
+        series: Lines [N]; those without a finite value are left out.
+        log: A logarithmic y axis.
+        zero: Include 0 in the y axis.
+        fixed: Limits of the y axis.
+        ident: Unique in the page; made from the title where empty.
+        keyed: Name a single line too.
+    """
     lines = [line for line in series if np.isfinite(line.y).any()]
     if not lines:
         return Figure(title=title, about=about, chart=None)
@@ -217,7 +233,7 @@ def _figure(
     y_axis = log_axis(values) if log else linear_axis(values, zero=zero, fixed=fixed)
     x_axis = linear_axis(x, fixed=(0.0, float(x[-1])) if x[-1] > 0 else None)
     chart = line_chart(
-        ident="c-" + "".join(letter if letter.isalnum() else "-" for letter in title.lower()),
+        ident="c-" + (ident or "".join(letter if letter.isalnum() else "-" for letter in title.lower())),
         title=title,
         x=x,
         x_name=X_NAME,
@@ -226,7 +242,7 @@ def _figure(
         y_axis=y_axis,
         series=lines,
     )
-    legend = tuple((line_key(line.style), line.name) for line in lines) if len(lines) > 1 else ()
+    legend = tuple((line_key(line.style), line.name) for line in lines) if keyed or len(lines) > 1 else ()
     return Figure(title=title, about=about, chart=chart, legend=legend, note=_left_out(values, y_axis))
 
 

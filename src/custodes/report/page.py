@@ -14,6 +14,7 @@ from custodes.report.checks import NO_RIVALS, floor_ratio, warnings_of
 from custodes.report.curves import learning_curves
 from custodes.report.files import RunFiles, read_run
 from custodes.report.response import RESPONSE_HEADS, best_rival
+from custodes.report.rules import RULE_HEADS, rules_of
 from custodes.report.scale import number
 from custodes.report.tables import SCORE_HEADS, result_of, settings_of
 from custodes.report.timeline import summary, timeline_chart
@@ -79,6 +80,8 @@ def render(run: RunFiles) -> str:
         undrawn=[figure.title for figure in figures if figure.chart is None],
         findings=run.findings,
         evidence=_evidence,
+        rules=rules_of(run),
+        rule_heads=RULE_HEADS,
         settings=settings_of(run.config),
         version=run.setting("versions.custodes"),
     )

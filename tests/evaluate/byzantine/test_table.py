@@ -162,3 +162,15 @@ def test_triage_counts_events() -> None:
     assert one == msgspec.structs.replace(clean)
     # Two of four say Block of all that is allowed: everything is contained, and what two others contain still is.
     assert (two.false_containments, two.suppression_rate) == (3, 0.0)
+
+
+def test_the_rule_kept_least_has_a_window(table: tuple[AttackRow, ...]) -> None:
+    figures = table[0].worst
+    assert figures.stl is None
+    assert figures.kept_least() is None
+    for shares, least in (
+        ({"a": 0.5, "b": 0.25, "c": None}, ("b", 0.25)),
+        ({"b": 0.5, "a": 0.5}, ("a", 0.5)),
+        ({"c": None}, None),
+    ):
+        assert msgspec.structs.replace(figures, stl=shares).kept_least() == least

@@ -25,6 +25,14 @@ class AttackFigures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     time_to_contain_s: Waits
     stl: dict[str, Share | None] | None = None
 
+    def kept_least(self) -> tuple[str, float] | None:
+        """The rule with the least satisfied share of windows, and that share; None where no rule had a window."""
+        known = [(share, name) for name, share in (self.stl or {}).items() if share is not None]
+        if not known:
+            return None
+        share, name = min(known)
+        return name, share
+
 
 class AttackRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One vote rule under one attack by one number of liars."""

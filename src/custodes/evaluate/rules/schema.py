@@ -35,3 +35,8 @@ class SpecRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         """Refuse counts that contradict themselves."""
         if self.satisfied > self.triggered or self.processes > self.triggered:
             raise ValueError("satisfied or processes is above triggered")
+
+    def can_be_kept(self) -> bool | None:
+        """Whether anybody keeps the rule; None where nobody who was tried has a window, so that nothing was shown."""
+        met = self.triggered or any(each.triggered for each in self.evidence.values())
+        return True if self.feasible else False if met else None
