@@ -14,6 +14,7 @@ from custodes.cli.options import DataOption, JsonOption, RunArgument
 if TYPE_CHECKING:
     from custodes.evaluate import Evaluation
     from custodes.evaluate.byzantine.schema import ByzantineRecord
+    from custodes.evaluate.response.schema import ShieldRecord
 
 
 class Part(StrEnum):
@@ -51,6 +52,12 @@ def evaluate(
         str | None,
         typer.Option("--attack", metavar="NAME|all", help="How they lie: docs/byzantine.md names the attacks."),
     ] = None,
+    shield: Annotated[
+        str | None,
+        typer.Option(
+            "--shield", metavar="default|library|FILE", help="Hard rules that overrule votes, as a running team's do."
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="FILE", help="Write the result here, not to RUN/evaluation-SPLIT.json."),
@@ -60,7 +67,7 @@ def evaluate(
     """Play a part of the recording with a trained team and score it beside the baselines.
 
     With --data of another recording than the run was trained on, the run's own results are left as they are and the
-    result is written only where --out says.
+    result is written only where --out says. Results under --shield lie beside: RUN/evaluation-SPLIT-shielded.json.
     """
     import torch
 
@@ -71,18 +78,21 @@ def evaluate(
     from custodes.evaluate.baselines import check_names
     from custodes.evaluate.byzantine.record import siege_of
     from custodes.evaluate.response.baselines import check_response_names
+    from custodes.evaluate.response.shielded import guard_of
     from custodes.train.atomic import check_writable, write_atomic
     from custodes.train.loop import check_digest
     from custodes.train.run_folder import open_run
     from custodes.train.scoring import evaluate_run, workload_of
-    from custodes.train.traitor_file import has_traitor
+    from custodes.train.traitor_file import traitor_seats
 
     run, names = open_run(path), _names(baselines)
     # Whatever would be refused after minutes of play is refused now.
     check = check_response_names if run.config.env.task == "response" else check_names
     check(names or ())
-    siege = siege_of(attack, byzantine, run.config.team.agents, trained=has_traitor(run))
-    check_writable(out if out is not None else run.evaluation_path(part.value))
+    seats = 0 if attack is None and byzantine is None else traitor_seats(run)
+    siege = siege_of(attack, byzantine, run.config.team.agents, seats=seats)
+    guard = guard_of(shield, run.config.env.task)
+    check_writable(out if out is not None else run.evaluation_path(part.value, shielded=guard is not None))
     torch.set_num_threads(run.config.train.threads)
     located = replace(run, config=replace(run.config, data=find_data(run.config.data, data)))
     workload = workload_of(located)
@@ -91,12 +101,16 @@ def evaluate(
     left_out = left_out_note(workload.dataset.rejected, None)
     if left_out is not None:
         say(f"Note: {left_out.partition(' (')[0]}.")
-    evaluation = evaluate_run(run, workload, part=part.value, baselines=names, which=which.value, siege=siege)
+    for rule, reason in ({} if guard is None else guard.rules.left_out).items():
+        say(f"Note: rule {rule} is not watched: {reason}.")
+    evaluation = evaluate_run(
+        run, workload, part=part.value, baselines=names, which=which.value, siege=siege, guard=guard
+    )
     text = encode_evaluation(evaluation)
     if out is not None:
         write_atomic(out, text)
     elif evaluation.data_digest == run.digest:
-        out = run.write_evaluation(part.value, text)
+        out = run.write_evaluation(part.value, text, shielded=guard is not None)
     if as_json:
         typer.echo(text.decode(), nl=False)
     else:
@@ -113,6 +127,7 @@ def _names(text: str) -> tuple[str, ...] | None:
 def _show(evaluation: Evaluation, out: Path | None) -> None:
     """Print the result for people."""
     from custodes.cli.output import print_line, print_table
+    from custodes.evaluate.response.schema import ShieldRecord
 
     columns = ("f1", "precision", "recall", "pr_auc", "auroc", "reward_per_decision", "tp", "fp", "fn")
     heads = ("", "f1", "prec.", "recall", "pr-auc", "auroc", "reward", "tp", "fp", "fn")
@@ -127,6 +142,8 @@ def _show(evaluation: Evaluation, out: Path | None) -> None:
         _show_response(evaluation)
     if evaluation.bft is not None and evaluation.bft.table:
         _show_attacks(evaluation.bft)
+    if isinstance(evaluation.shield, ShieldRecord):
+        _show_shield(evaluation.shield)
     if evaluation.stl is not None:
         _show_rules(evaluation)
     for warning in evaluation.warnings:
@@ -154,6 +171,18 @@ def _show_rules(evaluation: Evaluation) -> None:
             )
             for name, each in (evaluation.stl or {}).items()
         ),
+    )
+
+
+def _show_shield(record: ShieldRecord) -> None:
+    """Print what the shield replaced."""
+    from custodes.cli.output import print_table
+
+    print_table(
+        f"Shield: {record.replaced:,} of {record.decisions:,} decisions replaced; at {record.unavoidable:,} no action "
+        "was safe",
+        ("hard rule", "replaced"),
+        record.by_rule.items(),
     )
 
 
