@@ -95,6 +95,14 @@ def test_what_cannot_be_asked_is_one_line(attack: str | None, byzantine: int | N
         siege_of(attack, byzantine, 4, seats=0)
 
 
+@pytest.mark.parametrize(("attack", "byzantine", "seats"), [("traitor", 3, 2), (None, 3, 2), ("all", None, 1)])
+def test_more_liars_than_the_traitor_plays_are_refused(attack: str | None, byzantine: int | None, seats: int) -> None:
+    with pytest.raises(CustodesError, match=rf"up to {seats} liars, not {byzantine or 2}; use fewer"):
+        siege_of(attack, byzantine, 4, seats=seats)
+    assert siege_of("flip", byzantine, 4, seats=seats) is not None
+    assert siege_of("traitor", seats, 4, seats=seats) is not None
+
+
 def test_the_clean_rows_are_the_teams_own_response() -> None:
     given, ours = workload("response"), team()
     play = ours.play(given.table, given.lanes("test"), MASKS, confident=True)
