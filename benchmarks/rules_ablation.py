@@ -1,4 +1,4 @@
-"""Rules off, as a penalty, by multipliers, and by multipliers and a shield: what each does to the response and the rules.
+"""Rules off, as a penalty, by multipliers, and those with a shield: what each does to the response and to the rules.
 
     python -m benchmarks.rules_ablation --preset carbanak --data carbanak-h3.parquet --seeds 0 1 2 --out runs/rules
 
@@ -64,7 +64,7 @@ def row(name: str, found: Evaluation) -> dict[str, Any]:
     """What is compared."""
     assert found.response is not None
     assert found.stl is not None
-    made = {
+    made: dict[str, Any] = {
         "run": name,
         "score": found.response.score,
         "false_containments_per_1000": found.response.false_containments_per_1000,

@@ -75,7 +75,7 @@ def test_a_report_page(a_run: Path) -> None:
     [
         (["--baselines", "foo"], "unknown baseline foo"),
         (["--out", "missing/x.json"], "cannot write it"),
-        (["--shield", "missing.toml"], "missing.toml: cannot read it"),
+        (["--shield", "missing.toml"], "missing.toml: cannot be read"),
     ],
 )
 def test_what_is_refused_is_refused_before_the_play(

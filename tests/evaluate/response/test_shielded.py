@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
@@ -178,9 +179,9 @@ def test_what_cannot_be_enforced_is_one_line() -> None:
     assert watched is not None
     assert {rule.name for rule in watched.rules.hard} == {"evidence-before-containment", "alert-load"}
     assert watched.rules.left_out["bounded-harm"] == "it reads the true label"
-    with pytest.raises(CustodesError, match="--shield: .*does not act"):
+    with pytest.raises(CustodesError, match="does not act"):
         guard_of("default", "triage")
-    with pytest.raises(CustodesError, match="cannot read it"):
+    with pytest.raises(CustodesError, match="cannot be read"):
         guard_of("nowhere.toml", "response")
 
 

@@ -157,9 +157,9 @@ def times_of(dataset: Dataset) -> NDArray[np.int64]:
 
     A time of 0 or less is unknown and reads as the last one known, 0 before any.
     """
-    known = np.maximum(dataset.events["time"].fill_null(0).to_numpy(), 0).astype(np.int64)
+    known: NDArray[np.int64] = np.maximum(dataset.events["time"].fill_null(0).to_numpy(), 0).astype(np.int64)
     stream = codes(dataset.events, "stream")
-    latest = np.empty_like(known)
+    latest: NDArray[np.int64] = np.empty_like(known)
     for one in np.unique(stream):
         mine = stream == one
         latest[mine] = np.maximum.accumulate(known[mine])
