@@ -210,7 +210,7 @@ def evaluate_play(
         "response": response,
         "stl": None if stl is None else dict(stl),
         "bft": bft,
-        "shield": msgspec.UNSET if shield is None else shield,
+        **({} if shield is None else {"shield": shield}),
         "pr_curve": curve,
         "action_shares": [_shares(votes[:, agent]) for agent in range(votes.shape[1])],
         "decision_counts": {
