@@ -162,13 +162,22 @@ def test_under_a_shield_the_results_lie_beside(a_run: Path, tmp_path: Path) -> N
     assert (a_run / "evaluation-test.json").read_bytes() == plain
 
 
-def test_the_attack_table_says_that_it_has_no_shield(a_run: Path) -> None:
+def test_the_attack_table_tells_of_the_worst_liars_against_the_shield(a_run: Path) -> None:
     flags = ["--attack", "collude", "--byzantine", "1", "--shield", "default", "--json"]
     done = custodes("evaluate", a_run, "--baselines", "none", *flags)
     assert done.code == 0, done.err
     found = decode_evaluation(done.out)
     assert found.bft is not None
     assert "the attack table is of the votes" in found.bft.notes[0]
+    assert found.response is not None
+    for row in found.bft.table:
+        assert bool(row.shielded) == (row.rule == "severity")
+    clean, lied = (row.shielded for row in found.bft.table if row.shielded)
+    assert clean.score == found.response.score
+    assert clean.malicious_prevented == found.response.malicious_prevented
+    assert clean.false_containments_per_1000 == found.response.false_containments_per_1000
+    assert clean.unchanged == 1.0 >= lied.unchanged
+    assert "The same with the shield" in custodes("evaluate", a_run, *flags[:-1], "--baselines", "none").out
     assert found.shield
     assert found.shield.by_rule.keys() == {"evidence-before-containment", "alert-load"}
 

@@ -221,6 +221,7 @@ def _show_attacks(record: ByzantineRecord) -> None:
     """Print what liars achieve, the worst over who lies, and below it what they would under the refused rules."""
     from custodes.cli.output import print_line, print_table
     from custodes.evaluate.byzantine.refused import RULES, USED
+    from custodes.evaluate.byzantine.schema import AttackFigures
 
     used = [row for row in record.table if row.rule == USED]
     what = "score" if any(row.worst.score is not None for row in used) else "f1"
@@ -240,6 +241,22 @@ def _show_attacks(record: ByzantineRecord) -> None:
             for row in used
         ),
     )
+    shielded = [(row, row.shielded) for row in used if isinstance(row.shielded, AttackFigures)]
+    if shielded:
+        print_table(
+            "The same with the shield, against the liars that are named above",
+            ("attack", "liars", what, "false / 1000", "suppressed"),
+            (
+                (
+                    row.attack or "none",
+                    row.byzantine,
+                    getattr(each, what),
+                    each.false_containments_per_1000,
+                    each.suppression_rate,
+                )
+                for row, each in shielded
+            ),
+        )
     found = {(row.rule, row.attack, row.byzantine): getattr(row.worst, what) for row in record.table}
     print_table(
         f"The same votes under other vote rules, {what} at the worst choice of liars; all but {USED} are refused",

@@ -28,7 +28,7 @@ from custodes.evaluate.response.outcome import outcome, reference_of, response_s
 from custodes.evaluate.response.policy import score_response
 from custodes.evaluate.response.record import in_order
 from custodes.evaluate.response.schema import ResponseRecord
-from custodes.evaluate.response.shielded import UNSHIELDED, Guard, in_words, shielded
+from custodes.evaluate.response.shielded import IN_THE_TABLE, Guard, enforcer, in_words, shielded
 from custodes.rl.networks import Policy
 from custodes.rl.state import load_policy
 from custodes.team.team import Play, Team
@@ -184,7 +184,8 @@ def _bft(
         response=response,
         judge=None if check is None else check.shares,
         learned=None if traitor is None else learned_votes(traitor, workload, part, play),
-        notes=(*(() if traitor is None else traitor.notes), *(() if guard is None else (UNSHIELDED,))),
+        enforced=None if guard is None or siege is None else enforcer(workload, part, play, guard),
+        notes=(*(() if traitor is None else traitor.notes), *(() if guard is None else (IN_THE_TABLE,))),
         seed=run.config.seed,
     )
 

@@ -18,7 +18,7 @@ from custodes.evaluate.byzantine.ballots import Ballots, agreement
 from custodes.evaluate.byzantine.gauge import Gauge, Judge, ResponseGauge, TriageGauge
 from custodes.evaluate.byzantine.refused import USED
 from custodes.evaluate.byzantine.schema import AttackRow, ByzantineRecord
-from custodes.evaluate.byzantine.table import Learned, attack_table
+from custodes.evaluate.byzantine.table import Enforced, Learned, attack_table
 from custodes.evaluate.metrics import confusion, contains
 from custodes.evaluate.response.record import in_order
 from custodes.evaluate.response.schema import ResponseRecord
@@ -86,6 +86,7 @@ def bft_record(
     response: ResponseRecord | None = None,
     learned: Learned | None = None,
     judge: Judge | None = None,
+    enforced: Enforced | None = None,
     notes: Sequence[str] = (),
     seed: int = 0,
 ) -> ByzantineRecord:
@@ -100,6 +101,7 @@ def bft_record(
         response: Of the play without liars, where it is known.
         learned: Needed by `traitor`; in the order of the play.
         judge: Says how the team's rules hold under decisions in recorded order; None without rules.
+        enforced: As for `attack_table`, in recorded order; None without a shield.
         notes: What a reader must know.
         seed: As for `attack_table`.
     """
@@ -113,6 +115,7 @@ def bft_record(
         attacks=siege.attacks,
         counts=siege.counts,
         learned=None if learned is None else lambda liars: learned(liars)[place],
+        enforced=enforced,
         seed=seed,
     )
     told = _headline(table, f if len(siege.counts) > 1 else siege.counts[0])

@@ -7,6 +7,7 @@ itself asks it. What comes out are decisions like any others: whoever replays th
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -27,7 +28,10 @@ from custodes.team.shield import Judgement, Rules, Shield, ShieldConfig, Voted, 
 from custodes.team.team import Play
 from custodes.team.workload import Workload
 
-UNSHIELDED: Final = "the attack table is of the votes: no row of it, nor the clean one, has the shield"
+IN_THE_TABLE: Final = (
+    "the attack table is of the votes; `shielded` says what the shield makes of them, at each row's worst choice of "
+    "liars (scores that rules may read are those of the honest team)"
+)
 """What a reader of an attack table beside a shielded evaluation must know."""
 
 
@@ -216,6 +220,24 @@ def shielded(workload: Workload, part: PartName, play: Play, watched: Guard) -> 
         seconds=seconds,
     )
     return replace(play, decisions_by_state=by_state), record
+
+
+def enforcer(
+    workload: Workload, part: PartName, play: Play, watched: Guard
+) -> Callable[[NDArray[np.int8], NDArray[np.int8]], NDArray[np.int8]]:
+    """From votes int8 [M, 3, A] by state and decisions int8 [M, 3] on them, to what is done under a shield, alike.
+
+    All in recorded order. The scores are those of the play, whoever lies.
+    """
+    recording = workload.recording(workload.split.rows(part))
+    told = told_of(workload, recording, play)
+
+    def enforced(votes: NDArray[np.int8], decisions: NDArray[np.int8]) -> NDArray[np.int8]:
+        shield = shield_for(watched.rules, recording, workload.costs)
+        lied = replace(told, votes=votes.transpose(0, 2, 1))
+        return guard(recording, decisions, lied, shield, workload.costs).decisions
+
+    return enforced
 
 
 def in_words(record: ShieldRecord) -> str:
