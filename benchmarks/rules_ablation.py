@@ -1,9 +1,11 @@
-"""Rules off, as a penalty, and by multipliers: what each does to the response and to the rules.
+"""Rules off, as a penalty, by multipliers, and those with a shield: what each does to the response and to the rules.
 
     python -m benchmarks.rules_ablation --preset carbanak --data carbanak-h3.parquet --seeds 0 1 2 --out runs/rules
 
 Trains `OUT/METHOD-SEED` unless it is there already, evaluates its test part, and prints a row for each run. `off` only
-watches the rules, which changes nothing of a run without them. `--set` goes to every training.
+watches the rules, which changes nothing of a run without them. `shield` trains nothing: it is `lagrangian`, evaluated
+with the hard rules of the same file between the vote and what happens. `--set` goes to every training. With `--jobs` so
+many runs are trained at a time, each in a process of its own with one thread.
 """
 
 from __future__ import annotations
@@ -11,7 +13,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,19 +24,23 @@ import torch
 
 from custodes.errors import CustodesError
 from custodes.evaluate.evaluation import Evaluation, encode_evaluation, read_evaluation
+from custodes.evaluate.response.shielded import Guard, guard_of
 from custodes.train.loop import Watcher, resume, train
 from custodes.train.presets import load_preset
 from custodes.train.run_folder import RunFolder, open_run
 from custodes.train.scoring import evaluate_run, workload_of
 
-METHODS: Final = {"off": "watch", "penalty": "penalty", "lagrangian": "lagrangian"}
+TRAINED: Final = {"off": "watch", "penalty": "penalty", "lagrangian": "lagrangian"}
 """Name in the table to `rules.method`."""
+SHIELDED: Final = {"shield": "lagrangian"}
+"""Name in the table to the one whose runs are evaluated under a shield."""
+METHODS: Final = (*TRAINED, *SHIELDED)
 
 
 def run_of(method: str, seed: int, given: argparse.Namespace) -> RunFolder:
     """The finished run of a method and a seed."""
     path = given.out / f"{method}-{seed}"
-    changes = [f"rules.file={given.specs}", f"rules.method={METHODS[method]}", f"seed={seed}", *given.changes]
+    changes = [f"rules.file={given.specs}", f"rules.method={TRAINED[method]}", f"seed={seed}", *given.changes]
     watcher = Watcher(warn=lambda line: print(f"{path.name}: {line}", file=sys.stderr))
     if (path / "config.toml").exists():
         return resume(path, watcher)
@@ -41,11 +50,13 @@ def run_of(method: str, seed: int, given: argparse.Namespace) -> RunFolder:
     return train(config, path, watcher)
 
 
-def evaluated(run: RunFolder) -> Evaluation:
-    """Its record on the test part."""
-    file = run.evaluation_path("test")
+def evaluated(run: RunFolder, guard: Guard | None = None) -> Evaluation:
+    """Its record on the test part, under a shield where one is given."""
+    shielded = guard is not None
+    file = run.evaluation_path("test", shielded=shielded)
     if not file.exists():
-        run.write_evaluation("test", encode_evaluation(evaluate_run(run, workload_of(run), baselines=())))
+        found = evaluate_run(run, workload_of(run), baselines=(), guard=guard)
+        run.write_evaluation("test", encode_evaluation(found), shielded=shielded)
     return read_evaluation(file)
 
 
@@ -53,7 +64,7 @@ def row(name: str, found: Evaluation) -> dict[str, Any]:
     """What is compared."""
     assert found.response is not None
     assert found.stl is not None
-    return {
+    made: dict[str, Any] = {
         "run": name,
         "score": found.response.score,
         "false_containments_per_1000": found.response.false_containments_per_1000,
@@ -63,6 +74,43 @@ def row(name: str, found: Evaluation) -> dict[str, Any]:
             for name, each in found.stl.items()
         },
     }
+    if found.shield:
+        made["shield"] = {"by_rule": found.shield.by_rule, "unavoidable": found.shield.unavoidable}
+    return made
+
+
+def rows_of(method: str, seed: int, given: argparse.Namespace) -> dict[tuple[str, int], dict[str, Any]]:
+    """The rows of one run, trained where it has to be: its own, and that under a shield."""
+    torch.set_num_threads(1)
+    run = open_run(run_of(method, seed, given).path)
+    found = {}
+    for name in given.methods:
+        if name == method:
+            found[name, seed] = row(f"{name} {seed}", evaluated(run))
+        elif SHIELDED.get(name) == method:
+            found[name, seed] = row(f"{name} {seed}", evaluated(run, guard_of(given.specs, "response")))
+    return found
+
+
+def all_rows(given: argparse.Namespace) -> list[dict[str, Any]]:
+    """Every row, by method and then by seed."""
+    methods = dict.fromkeys(SHIELDED.get(name, name) for name in given.methods)
+    tasks = [(method, seed, given) for method in methods for seed in given.seeds]
+    found: dict[tuple[str, int], dict[str, Any]] = {}
+    for each in _parallel(tasks, given.jobs):
+        found |= each
+    return [found[name, seed] for name in given.methods for seed in given.seeds]
+
+
+def _parallel(
+    tasks: list[tuple[str, int, argparse.Namespace]], jobs: int
+) -> Iterator[dict[tuple[str, int], dict[str, Any]]]:
+    if jobs < 2:
+        yield from (rows_of(*task) for task in tasks)
+        return
+    # A fresh interpreter each: a forked one would share torch's threads with its parent.
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(rows_of, *zip(*tasks, strict=True))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -75,28 +123,36 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--set", dest="changes", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="runs at a time, each in a process of its own")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     given = parser.parse_args(arguments)
-    torch.set_num_threads(1)
     try:
-        runs = [(method, seed) for method in given.methods for seed in given.seeds]
-        rows = [row(f"{m} {s}", evaluated(open_run(run_of(m, s, given).path))) for m, s in runs]
+        rows = all_rows(given)
     except CustodesError as error:
         print(error, file=sys.stderr)
         return 2
     if given.json:
         print(json.dumps({"rows": rows}))
         return 0
+    for line in _lines(rows):
+        print(line)
+    return 0
+
+
+def _lines(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """The table for people."""
     for each in rows:
-        print(
+        yield (
             f"{each['run']:<14} score {each['score']:.3f}  false containments per 1,000 "
             f"{each['false_containments_per_1000']:.1f}  alerts {each['alerts']}"
         )
         for name, spec in each["specs"].items():
             share = f"{spec['satisfied'] / spec['triggered']:.3f}" if spec["triggered"] else "not shown"
             note = "" if spec["feasible"] else "  (infeasible)"
-            print(f"    {name:<30}{spec['satisfied']:>7,} of {spec['triggered']:>7,}  {share}{note}")
-    return 0
+            yield f"    {name:<30}{spec['satisfied']:>7,} of {spec['triggered']:>7,}  {share}{note}"
+        if "shield" in each:
+            replaced = ", ".join(f"{rule} {count:,}" for rule, count in each["shield"]["by_rule"].items())
+            yield f"    replaced by the shield: {replaced}; no action safe: {each['shield']['unavoidable']:,}"
 
 
 if __name__ == "__main__":

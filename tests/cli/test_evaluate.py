@@ -72,7 +72,11 @@ def test_a_report_page(a_run: Path) -> None:
 
 @pytest.mark.parametrize(
     ("flags", "line"),
-    [(["--baselines", "foo"], "unknown baseline foo"), (["--out", "missing/x.json"], "cannot write it")],
+    [
+        (["--baselines", "foo"], "unknown baseline foo"),
+        (["--out", "missing/x.json"], "cannot write it"),
+        (["--shield", "missing.toml"], "missing.toml: cannot be read"),
+    ],
 )
 def test_what_is_refused_is_refused_before_the_play(
     a_run: Path, monkeypatch: pytest.MonkeyPatch, flags: list[str], line: str
@@ -129,6 +133,55 @@ def test_the_attack_table(a_run: Path) -> None:
     }
 
 
+def test_under_a_shield_the_results_lie_beside(a_run: Path, tmp_path: Path) -> None:
+    assert custodes("evaluate", a_run, "--baselines", "none").code == 0
+    plain = (a_run / "evaluation-test.json").read_bytes()
+    assert b"shield" not in plain
+    rules = tmp_path / "rules.toml"
+    rules.write_text(
+        '[[spec]]\nname = "peace"\nformula = "always (not contain)"\ntags = ["hard"]\n'
+        '[[spec]]\nname = "truth"\nformula = "always (innocent -> not contain)"\ntags = ["hard", "label"]\n'
+    )
+    done = custodes("evaluate", a_run, "--baselines", "none", "--shield", rules)
+    assert (done.code, done.err) == (0, "Note: rule truth is not watched: it reads the true label.\n")
+    assert "Shield: " in done.out
+    assert done.out.splitlines()[-1] == f"Written to {a_run / 'evaluation-test-shielded.json'}"
+    found, before = read_evaluation(a_run / "evaluation-test-shielded.json"), decode_evaluation(plain)
+    assert found.shield
+    assert found.response is not None
+    assert before.response is not None
+    assert (found.shield.specs, found.shield.unavoidable) == (str(rules), 0)
+    assert found.shield.by_rule.keys() == {"peace"}
+    assert found.shield.left_out == {"truth": "it reads the true label"}
+    assert found.shield.decisions == before.response.events
+    assert len(found.shield.interventions) == min(found.shield.replaced, 20)
+    assert (found.response.false_blocks, found.response.false_quarantines) == (0, 0)
+    assert any("under a shield" in line for line in found.warnings)
+    # What is said of events is of the votes.
+    assert (found.tp, found.fp) == (before.tp, before.fp)
+    assert (a_run / "evaluation-test.json").read_bytes() == plain
+
+
+def test_the_attack_table_tells_of_the_worst_liars_against_the_shield(a_run: Path) -> None:
+    flags = ["--attack", "collude", "--byzantine", "1", "--shield", "default", "--json"]
+    done = custodes("evaluate", a_run, "--baselines", "none", *flags)
+    assert done.code == 0, done.err
+    found = decode_evaluation(done.out)
+    assert found.bft is not None
+    assert "the attack table is of the votes" in found.bft.notes[0]
+    assert found.response is not None
+    for row in found.bft.table:
+        assert bool(row.shielded) == (row.rule == "severity")
+    clean, lied = (row.shielded for row in found.bft.table if row.shielded)
+    assert clean.score == found.response.score
+    assert clean.malicious_prevented == found.response.malicious_prevented
+    assert clean.false_containments_per_1000 == found.response.false_containments_per_1000
+    assert clean.unchanged == 1.0 >= lied.unchanged
+    assert "The same with the shield" in custodes("evaluate", a_run, *flags[:-1], "--baselines", "none").out
+    assert found.shield
+    assert found.shield.by_rule.keys() == {"evidence-before-containment", "alert-load"}
+
+
 @pytest.mark.parametrize(
     ("flags", "line"),
     [
@@ -152,5 +205,14 @@ def test_a_traitor_is_trained_by_its_own_flag(a_run: Path) -> None:
     played = custodes("evaluate", a_run, "--baselines", "none", "--attack", "traitor", "--json")
     assert played.code == 0, played.err
     assert json.loads(played.out)["bft"]["notes"]
+    too_many = custodes("evaluate", a_run, "--attack", "traitor", "--byzantine", "2")
+    assert "trained for up to 1 liars, not 2" in too_many.refusal
     assert "leave out --preset" in custodes("train", "--traitor", a_run, "--preset", "quick").refusal
     assert "unknown setting" in custodes("train", "--traitor", a_run, "--set", "rl.gamma=0").refusal
+
+
+def test_a_run_that_does_not_act_has_no_shield(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    flags = ["--set", "train.iterations=1", "--set", "env.task=triage"]
+    assert custodes("train", "--out", run, *SMALL_FLAGS, *flags).code == 0
+    assert "this run does not act" in custodes("evaluate", run, "--shield", "default").refusal

@@ -13,6 +13,7 @@ import pytest
 
 from custodes.errors import CustodesError
 from custodes.evaluate.evaluation import Baseline, Curve, DecisionCounts, Evaluation, PartSummary
+from custodes.evaluate.response.schema import ShieldRecord
 from custodes.evaluate.rules.schema import SpecRecord
 from custodes.evaluate.run_schema import (
     METRICS_KEYS,
@@ -149,6 +150,7 @@ def test_every_key_is_documented_and_nothing_else() -> None:
         "decision_counts": DecisionCounts,
         "split_summary.PART": PartSummary,
         "stl.SPEC": SpecRecord,
+        "shield": ShieldRecord,
     }
     wanted = {field.name for field in msgspec.structs.fields(Evaluation)}
     shared = {field.name for field in msgspec.structs.fields(Evaluation)} & {

@@ -95,7 +95,7 @@ def test_a_traitor_is_trained_kept_and_used(tmp_path: Path, task: str) -> None:
     kept = read_traitor(run, team)
     assert (kept.seats, kept.agents) == (2, 4)
     assert "600" not in kept.notes[0]  # Whole iterations: at least what was asked for.
-    evaluation = evaluate_run(run, workload, baselines=(), siege=siege_of("traitor", None, 4, trained=True))
+    evaluation = evaluate_run(run, workload, baselines=(), siege=siege_of("traitor", None, 4, seats=2))
     assert evaluation.bft is not None
     assert {row.attack for row in evaluation.bft.table} == {None, "traitor"}
     assert evaluation.bft.notes == kept.notes

@@ -110,7 +110,7 @@ def test_the_evaluation_judges_the_replay(run: tuple[RunFolder, list[str]]) -> N
 
 def test_the_attack_table_says_how_rules_hold(run: tuple[RunFolder, list[str]]) -> None:
     folder, _ = run
-    siege = siege_of("all", 1, 4, trained=False)
+    siege = siege_of("all", 1, 4, seats=0)
     found = evaluate_run(folder, workload_of(folder), part="test", baselines=(), siege=siege)
     assert found.bft is not None
     assert found.stl is not None

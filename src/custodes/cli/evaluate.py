@@ -14,6 +14,8 @@ from custodes.cli.options import DataOption, JsonOption, RunArgument
 if TYPE_CHECKING:
     from custodes.evaluate import Evaluation
     from custodes.evaluate.byzantine.schema import AttackRow, ByzantineRecord
+    from custodes.evaluate.response.schema import ShieldRecord
+    from custodes.evaluate.response.shielded import Guard
     from custodes.team.workload import Workload
     from custodes.train.run_folder import RunFolder
 
@@ -53,6 +55,12 @@ def evaluate(
         str | None,
         typer.Option("--attack", metavar="NAME|all", help="How they lie: docs/byzantine.md names the attacks."),
     ] = None,
+    shield: Annotated[
+        str | None,
+        typer.Option(
+            "--shield", metavar="default|library|FILE", help="Hard rules that overrule votes, as a running team's do."
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="FILE", help="Write the result here, not to RUN/evaluation-SPLIT.json."),
@@ -62,7 +70,7 @@ def evaluate(
     """Play a part of the recording with a trained team and score it beside the baselines.
 
     With --data of another recording than the run was trained on, the run's own results are left as they are and the
-    result is written only where --out says.
+    result is written only where --out says. Results under --shield lie beside: RUN/evaluation-SPLIT-shielded.json.
     """
     import torch
 
@@ -70,20 +78,26 @@ def evaluate(
     from custodes.evaluate.baselines import check_names
     from custodes.evaluate.byzantine.record import siege_of
     from custodes.evaluate.response.baselines import check_response_names
+    from custodes.evaluate.response.shielded import guard_of
     from custodes.train.atomic import check_writable
     from custodes.train.run_folder import open_run
     from custodes.train.scoring import evaluate_run
-    from custodes.train.traitor_file import has_traitor
+    from custodes.train.traitor_file import traitor_seats
 
     run, names = open_run(path), _names(baselines)
     # Whatever would be refused after minutes of play is refused now.
     check = check_response_names if run.config.env.task == "response" else check_names
     check(names or ())
-    siege = siege_of(attack, byzantine, run.config.team.agents, trained=has_traitor(run))
-    check_writable(out if out is not None else run.evaluation_path(part.value))
+    seats = 0 if attack is None and byzantine is None else traitor_seats(run)
+    siege = siege_of(attack, byzantine, run.config.team.agents, seats=seats)
+    guard = guard_of(shield, run.config.env.task)
+    check_writable(out if out is not None else run.evaluation_path(part.value, shielded=guard is not None))
     torch.set_num_threads(run.config.train.threads)
     workload = _workload(run, data)
-    evaluation = evaluate_run(run, workload, part=part.value, baselines=names, which=which.value, siege=siege)
+    _tell_unwatched(guard)
+    evaluation = evaluate_run(
+        run, workload, part=part.value, baselines=names, which=which.value, siege=siege, guard=guard
+    )
     text = encode_evaluation(evaluation)
     written = _write(run, evaluation, text, out)
     if as_json:
@@ -109,6 +123,14 @@ def _workload(run: RunFolder, data: Path | None) -> Workload:
     return workload
 
 
+def _tell_unwatched(guard: Guard | None) -> None:
+    """A line for each rule of the shield's file that it does not watch."""
+    from custodes.cli.output import say
+
+    for rule, reason in ({} if guard is None else guard.rules.left_out).items():
+        say(f"Note: rule {rule} is not watched: {reason}.")
+
+
 def _write(run: RunFolder, evaluation: Evaluation, text: bytes, out: Path | None) -> Path | None:
     """Write the result where it was asked for, else into the run if it is of its recording; where it went."""
     from custodes.train.atomic import write_atomic
@@ -116,7 +138,9 @@ def _write(run: RunFolder, evaluation: Evaluation, text: bytes, out: Path | None
     if out is not None:
         write_atomic(out, text)
         return out
-    return run.write_evaluation(evaluation.split, text) if evaluation.data_digest == run.digest else None
+    if evaluation.data_digest != run.digest:
+        return None
+    return run.write_evaluation(evaluation.split, text, shielded=evaluation.shield is not None)
 
 
 def _names(text: str) -> tuple[str, ...] | None:
@@ -129,6 +153,7 @@ def _names(text: str) -> tuple[str, ...] | None:
 def _show(evaluation: Evaluation, out: Path | None) -> None:
     """Print the result for people."""
     from custodes.cli.output import print_line, print_table
+    from custodes.evaluate.response.schema import ShieldRecord
 
     columns = ("f1", "precision", "recall", "pr_auc", "auroc", "reward_per_decision", "tp", "fp", "fn")
     heads = ("", "f1", "prec.", "recall", "pr-auc", "auroc", "reward", "tp", "fp", "fn")
@@ -143,6 +168,8 @@ def _show(evaluation: Evaluation, out: Path | None) -> None:
         _show_response(evaluation)
     if evaluation.bft is not None and evaluation.bft.table:
         _show_attacks(evaluation.bft)
+    if isinstance(evaluation.shield, ShieldRecord):
+        _show_shield(evaluation.shield)
     if evaluation.stl is not None:
         _show_rules(evaluation)
     for warning in evaluation.warnings:
@@ -170,6 +197,18 @@ def _show_rules(evaluation: Evaluation) -> None:
             )
             for name, each in (evaluation.stl or {}).items()
         ),
+    )
+
+
+def _show_shield(record: ShieldRecord) -> None:
+    """Print what the shield replaced."""
+    from custodes.cli.output import print_table
+
+    print_table(
+        f"Shield: {record.replaced:,} of {record.decisions:,} decisions replaced; at {record.unavoidable:,} no action "
+        "was safe",
+        ("hard rule", "replaced"),
+        record.by_rule.items(),
     )
 
 
@@ -208,6 +247,7 @@ def _show_attacks(record: ByzantineRecord) -> None:
     """Print what liars achieve, the worst over who lies, and below it what they would under the refused rules."""
     from custodes.cli.output import print_line, print_table
     from custodes.evaluate.byzantine.refused import RULES, USED
+    from custodes.evaluate.byzantine.schema import AttackFigures
 
     used = [row for row in record.table if row.rule == USED]
     what = "score" if any(row.worst.score is not None for row in used) else "f1"
@@ -227,6 +267,22 @@ def _show_attacks(record: ByzantineRecord) -> None:
             for row in used
         ),
     )
+    shielded = [(row, row.shielded) for row in used if isinstance(row.shielded, AttackFigures)]
+    if shielded:
+        print_table(
+            "The same with the shield, against the liars that are named above",
+            ("attack", "liars", what, "false / 1000", "suppressed"),
+            (
+                (
+                    row.attack or "none",
+                    row.byzantine,
+                    getattr(each, what),
+                    each.false_containments_per_1000,
+                    each.suppression_rate,
+                )
+                for row, each in shielded
+            ),
+        )
     found = {(row.rule, row.attack, row.byzantine): getattr(row.worst, what) for row in record.table}
     print_table(
         f"The same votes under other vote rules, {what} at the worst choice of liars; all but {USED} are refused",

@@ -16,7 +16,7 @@ from custodes.errors import CustodesError
 from custodes.evaluate.baselines import rewards_of
 from custodes.evaluate.byzantine.schema import ByzantineRecord
 from custodes.evaluate.metrics import binary_metrics, contains, pr_curve
-from custodes.evaluate.response.schema import BaselineResponse, Count, ResponseRecord
+from custodes.evaluate.response.schema import BaselineResponse, Count, ResponseRecord, ShieldRecord
 from custodes.evaluate.rules.schema import SpecRecord
 
 FORMAT: Final = 1
@@ -96,6 +96,8 @@ class Evaluation(Scores, frozen=True, kw_only=True, forbid_unknown_fields=True):
     response: ResponseRecord | None = None
     stl: dict[str, SpecRecord] | None = None
     bft: ByzantineRecord | None = None
+    shield: ShieldRecord | msgspec.UnsetType = msgspec.UNSET
+    """Not there at all without a shield."""
     pr_curve: Curve | None
     action_shares: tuple[Shares, ...]
     decision_counts: DecisionCounts
@@ -167,6 +169,7 @@ def evaluate_play(
     response: ResponseRecord | None = None,
     stl: Mapping[str, SpecRecord] | None = None,
     bft: ByzantineRecord | None = None,
+    shield: ShieldRecord | None = None,
 ) -> Evaluation:
     """Score a play of a split.
 
@@ -179,6 +182,7 @@ def evaluate_play(
         response: What `response_record` gave; None for the triage task.
         stl: What `spec_records` gave; None without rules.
         bft: What `bft_record` gave; None where it was not asked.
+        shield: What `shielded` gave; None without a shield.
 
     Returns:
         The record to write; `action_shares` counts every played row, everything else only rows with a true label.
@@ -205,6 +209,7 @@ def evaluate_play(
         "response": response,
         "stl": None if stl is None else dict(stl),
         "bft": bft,
+        **({} if shield is None else {"shield": shield}),
         "pr_curve": curve,
         "action_shares": [_shares(votes[:, agent]) for agent in range(votes.shape[1])],
         "decision_counts": {

@@ -11,7 +11,7 @@ from custodes.data.features.online.memory import Key
 from custodes.data.schema import MALICIOUS
 from custodes.data.split import PartName
 from custodes.env.response.recording import Recording
-from custodes.evaluate.response.timeline import Intervention, Moment, Shielded, Timeline
+from custodes.evaluate.response.timeline import SHOWN, Intervention, Moment, Shielded, Timeline
 from custodes.serve.analysts import RecordedAnalysts
 from custodes.serve.decision import Decision
 from custodes.serve.standings import SECOND
@@ -25,8 +25,6 @@ RULE: Final = "always (exposed_s <= 30)"
 """An attack is contained, all its processes that did something malicious, within 30 seconds of its first act."""
 MOST: Final = 160
 """Events that are kept."""
-SHOWN: Final = 20
-"""Interventions of the shield that are kept."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -60,16 +60,17 @@ class RunFolder:
         """One JSON object per iteration and line."""
         return self.path / METRICS
 
-    def evaluation_path(self, split: str) -> Path:
-        """Where the results on a split ("train", "validation" or "test") go."""
-        return self.path / f"evaluation-{split}.json"
+    def evaluation_path(self, split: str, *, shielded: bool = False) -> Path:
+        """Where the results on a split ("train", "validation" or "test") go; those under a shield lie beside."""
+        return self.path / f"evaluation-{split}{'-shielded' if shielded else ''}.json"
 
-    def write_evaluation(self, split: str, data: bytes) -> Path:
+    def write_evaluation(self, split: str, data: bytes, *, shielded: bool = False) -> Path:
         """Write the results on a split, replacing earlier ones all or nothing.
 
         Args:
             split: "train", "validation" or "test".
             data: What `custodes.evaluate.encode_evaluation` made.
+            shielded: They are of the team under a shield.
 
         Returns:
             The file.
@@ -77,7 +78,7 @@ class RunFolder:
         Raises:
             CustodesError: The disk refused; earlier results are intact.
         """
-        path = self.evaluation_path(split)
+        path = self.evaluation_path(split, shielded=shielded)
         write_atomic(path, data)
         return path
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,6 @@ from custodes.env.response.recording import Recording
 from custodes.env.response.replay import MASKS
 from custodes.env.triage import TriageConfig, reward_table
 from custodes.evaluate.baselines import BASELINES, BaselineInputs, BaselineScores, run_baselines
-from custodes.evaluate.byzantine.gauge import Judge
 from custodes.evaluate.byzantine.record import LEARNED, Siege, bft_record
 from custodes.evaluate.byzantine.schema import ByzantineRecord
 from custodes.evaluate.evaluation import Evaluation, Played, Scene, evaluate_play
@@ -28,6 +28,7 @@ from custodes.evaluate.response.outcome import outcome, reference_of, response_s
 from custodes.evaluate.response.policy import score_response
 from custodes.evaluate.response.record import in_order
 from custodes.evaluate.response.schema import ResponseRecord
+from custodes.evaluate.response.shielded import IN_THE_TABLE, Guard, enforcer, in_words, shielded
 from custodes.rl.networks import Policy
 from custodes.rl.state import load_policy
 from custodes.team.team import Play, Team
@@ -96,6 +97,7 @@ def evaluate_run(
     baselines: tuple[str, ...] | None = None,
     which: str = "best",
     siege: Siege | None = None,
+    guard: Guard | None = None,
 ) -> Evaluation:
     """Play a part greedily and score it beside the baselines.
 
@@ -106,9 +108,11 @@ def evaluate_run(
         baselines: Which baselines; None for all.
         which: `best` (on validation) or `last` checkpoint.
         siege: What is asked about lying agents (`siege_of`); None for the honest team alone.
+        guard: Rules that overrule the votes (`guard_of`); None for the votes as they are.
 
     Raises:
         CustodesError: A checkpoint that cannot be used, an unknown baseline.
+        ValueError: A guard for a run that does not act (a defect of the caller: `guard_of` refuses it).
     """
     file = checkpoint_file(run, which)
     team, saved = load_team(run, workload, file)
@@ -119,28 +123,37 @@ def evaluate_run(
     seconds = time.perf_counter() - begin
     scene = _scene(run, workload, part, team, saved, str(file.relative_to(run.path)))
     if not responds:
+        if guard is not None:
+            raise ValueError("a shield needs a run that acts")
         beside = score_baselines(workload, part, baselines, run.config.seed)
         bft = _bft(run, workload, part, play, team, siege)
         return evaluate_play(_as_played(play), scene, beside, seconds=seconds, bft=bft)
-    assert play.decisions_by_state is not None
     book = run_rules(run)
     check_rules(book, saved.scalars.get("rules"), run.path)
+    acted, shield = (play, None) if guard is None else shielded(workload, part, play, guard)
+    assert acted.decisions_by_state is not None
     beside_it: dict[str, NDArray[np.int8]] = {}
     scores = score_response(
         workload,
         part,
         rows=play.rows,
-        decisions=play.decisions_by_state,
+        decisions=acted.decisions_by_state,
         votes=play.votes_by_state,
         baselines=baselines,
         seed=run.config.seed,
         heard=beside_it.__setitem__,
     )
-    played = flagged(play, workload.recording(workload.split.rows(part)))
     check = None if book is None else Check.of(book, workload, lanes.order)
-    stl = None if check is None else check.records(play, beside_it)
-    bft = _bft(run, workload, part, play, team, siege, scores.record, None if check is None else check.shares)
-    return evaluate_play(played, scene, scores.baselines, seconds=seconds, response=scores.record, stl=stl, bft=bft)
+    return evaluate_play(
+        flagged(play, workload.recording(workload.split.rows(part))),
+        scene if shield is None else replace(scene, warnings=(*scene.warnings, in_words(shield))),
+        scores.baselines,
+        seconds=seconds,
+        response=scores.record,
+        stl=None if check is None else check.records(acted, beside_it),
+        bft=_bft(run, workload, part, play, team, siege, scores.record, check, guard),
+        shield=shield,
+    )
 
 
 def checkpoint_file(run: RunFolder, which: str) -> Path:
@@ -157,7 +170,8 @@ def _bft(
     team: Team,
     siege: Siege | None,
     response: ResponseRecord | None = None,
-    judge: Judge | None = None,
+    check: Check | None = None,
+    guard: Guard | None = None,
 ) -> ByzantineRecord:
     """How far the agents agree and what liars among them achieve, with the run's traitor where it is asked for."""
     traitor = read_traitor(run, team) if siege is not None and LEARNED in siege.attacks else None
@@ -168,9 +182,10 @@ def _bft(
         f=team.f,
         siege=siege,
         response=response,
-        judge=judge,
+        judge=None if check is None else check.shares,
         learned=None if traitor is None else learned_votes(traitor, workload, part, play),
-        notes=() if traitor is None else traitor.notes,
+        enforced=None if guard is None or siege is None else enforcer(workload, part, play, guard),
+        notes=(*(() if traitor is None else traitor.notes), *(() if guard is None else (IN_THE_TABLE,))),
         seed=run.config.seed,
     )
 

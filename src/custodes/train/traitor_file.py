@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+
+from torch import Tensor
 
 from custodes.bft.votes import ACTIONS
 from custodes.errors import CustodesError
@@ -111,6 +113,15 @@ def has_traitor(run: RunFolder) -> bool:
     return (run.path / FILE).exists()
 
 
+def traitor_seats(run: RunFolder) -> int:
+    """Liars that the run's traitor plays at most; 0 where none has been trained.
+
+    Raises:
+        CustodesError: Its file is damaged.
+    """
+    return _read(run.path / FILE).seats if has_traitor(run) else 0
+
+
 def write_traitor(
     run: RunFolder, policy: Policy, config: TraitorConfig, team: Team, inputs: int, seed: int, decisions: int
 ) -> Path:
@@ -156,18 +167,43 @@ def read_traitor(run: RunFolder, team: Team) -> Traitor:
         CustodesError: None has been trained, the file is damaged, or it is of a team of another size.
     """
     path = run.path / FILE
+    kept = _read(path)
+    if kept.agents != team.policy.agents:
+        raise CustodesError(f"this traitor is of a team of {kept.agents} agents", where=str(path), fix=_FIX)
+    policy = new_policy(kept.config, kept.inputs, kept.agents, kept.seats)
+    load_policy(policy, dict(kept.tensors))
+    notes = [f"the traitor was trained for {kept.decisions:,} decisions, with 1 to {kept.seats} liars at a time"]
+    if kept.team != team_digest(team.policy):
+        notes.append("the traitor was trained against another checkpoint of this team")
+    return Traitor(policy=policy, agents=kept.agents, notes=tuple(notes))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Kept:
+    """What the file holds."""
+
+    config: TraitorConfig
+    agents: int
+    seats: int
+    inputs: int
+    decisions: int
+    team: str | None
+    """Digest of the team that it was trained against."""
+    tensors: Mapping[str, Tensor]
+
+
+def _read(path: Path) -> _Kept:
     saved = checkpoint.load_file(path)
     scalars = saved.scalars
     try:
-        config = from_table(scalars["config"], TraitorConfig, where=str(path))
-        agents, seats, inputs = int(scalars["agents"]), int(scalars["seats"]), int(scalars["inputs"])
+        return _Kept(
+            config=from_table(scalars["config"], TraitorConfig, where=str(path)),
+            agents=int(scalars["agents"]),
+            seats=int(scalars["seats"]),
+            inputs=int(scalars["inputs"]),
+            decisions=int(scalars["decisions"]),
+            team=scalars.get("team"),
+            tensors=saved.tensors,
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise CustodesError(f"no traitor: {error}", where=str(path), fix=_FIX) from None
-    if agents != team.policy.agents:
-        raise CustodesError(f"this traitor is of a team of {agents} agents", where=str(path), fix=_FIX)
-    policy = new_policy(config, inputs, agents, seats)
-    load_policy(policy, dict(saved.tensors))
-    notes = [f"the traitor was trained for {int(scalars['decisions']):,} decisions, with 1 to {seats} liars at a time"]
-    if scalars.get("team") != team_digest(team.policy):
-        notes.append("the traitor was trained against another checkpoint of this team")
-    return Traitor(policy=policy, agents=agents, notes=tuple(notes))

@@ -64,7 +64,7 @@ def team(seed: int = 0) -> Team:
 def test_flags_say_what_is_asked(
     attack: str | None, byzantine: int | None, attacks: tuple[str, ...] | int, counts: tuple[int, ...]
 ) -> None:
-    siege = siege_of(attack, byzantine, 4, trained=False)
+    siege = siege_of(attack, byzantine, 4, seats=0)
     assert siege is not None
     assert siege.counts == counts
     assert siege.attacks == attacks if isinstance(attacks, tuple) else len(siege.attacks) == attacks
@@ -72,11 +72,11 @@ def test_flags_say_what_is_asked(
 
 
 def test_a_trained_traitor_is_one_of_all() -> None:
-    siege = siege_of("all", None, 4, trained=True)
+    siege = siege_of("all", None, 4, seats=2)
     assert siege is not None
     assert "traitor" in siege.attacks
-    assert siege_of(None, None, 4, trained=True) is None
-    small = siege_of("all", None, 1, trained=False)
+    assert siege_of(None, None, 4, seats=2) is None
+    small = siege_of("all", None, 1, seats=0)
     assert small is not None
     assert small.counts == (0, 1)
 
@@ -92,7 +92,15 @@ def test_a_trained_traitor_is_one_of_all() -> None:
 )
 def test_what_cannot_be_asked_is_one_line(attack: str | None, byzantine: int | None, line: str) -> None:
     with pytest.raises(CustodesError, match=line):
-        siege_of(attack, byzantine, 4, trained=False)
+        siege_of(attack, byzantine, 4, seats=0)
+
+
+@pytest.mark.parametrize(("attack", "byzantine", "seats"), [("traitor", 3, 2), (None, 3, 2), ("all", None, 1)])
+def test_more_liars_than_the_traitor_plays_are_refused(attack: str | None, byzantine: int | None, seats: int) -> None:
+    with pytest.raises(CustodesError, match=rf"up to {seats} liars, not {byzantine or 2}; use fewer"):
+        siege_of(attack, byzantine, 4, seats=seats)
+    assert siege_of("flip", byzantine, 4, seats=seats) is not None
+    assert siege_of("traitor", seats, 4, seats=seats) is not None
 
 
 def test_the_clean_rows_are_the_teams_own_response() -> None:
@@ -100,7 +108,7 @@ def test_the_clean_rows_are_the_teams_own_response() -> None:
     play = ours.play(given.table, given.lanes("test"), MASKS, confident=True)
     assert play.decisions_by_state is not None
     scored = score_response(given, "test", rows=play.rows, decisions=play.decisions_by_state, baselines=()).record
-    asked = siege_of("always-block", None, 4, trained=False)
+    asked = siege_of("always-block", None, 4, seats=0)
     record = bft_record(given, "test", play, f=1, siege=asked, response=scored)
     clean = record.table[0]
     assert (clean.rule, clean.byzantine) == (USED, 0)
@@ -123,7 +131,7 @@ def test_the_clean_rows_are_the_teams_own_response() -> None:
 def test_triage_has_the_same_record_of_events() -> None:
     given, ours = workload("triage"), team()
     play = ours.play(given.table, given.lanes("test"), confident=True)
-    record = bft_record(given, "test", play, f=1, siege=siege_of("all", None, 4, trained=False))
+    record = bft_record(given, "test", play, f=1, siege=siege_of("all", None, 4, seats=0))
     assert {row.byzantine for row in record.table} == {0, 1, 2}
     assert all(row.worst.score is None for row in record.table)
     assert record.attack is not None
@@ -135,7 +143,7 @@ def test_triage_has_the_same_record_of_events() -> None:
 def test_the_same_seed_gives_the_same_table() -> None:
     given, ours = workload("response"), team()
     play = ours.play(given.table, given.lanes("test"), MASKS, confident=True)
-    siege = siege_of("random", 1, 4, trained=False)
+    siege = siege_of("random", 1, 4, seats=0)
     tables = [bft_record(given, "test", play, f=1, siege=siege, seed=seed).table for seed in (0, 0, 1)]
     assert tables[0] == tables[1]
     assert tables[0] != tables[2]
@@ -156,4 +164,4 @@ def test_confidence_is_the_probability_of_the_vote() -> None:
     assert ours.play(given.table, lanes, MASKS).confidence is None
     assert np.array_equal(ours.play(given.table, lanes, MASKS).votes, play.votes)
     with pytest.raises(ValueError, match="confident"):
-        bft_record(given, "test", replace(play, confidence=None), f=1, siege=siege_of("flip", 1, 4, trained=False))
+        bft_record(given, "test", replace(play, confidence=None), f=1, siege=siege_of("flip", 1, 4, seats=0))

@@ -84,6 +84,30 @@ def test_rows_are_what_plays_one_at_a_time_come_to(table: tuple[AttackRow, ...])
         assert row.worst.time_to_contain_s.p95 == ("inf" if max(longest) == np.inf else max(longest))  # type: ignore[type-var]
 
 
+def test_a_shield_is_played_against_each_rows_worst_liars() -> None:
+    """Here it takes back every Block; the rest of the table is what it is without."""
+
+    def enforced(votes: NDArray[np.int8], decisions: NDArray[np.int8]) -> NDArray[np.int8]:
+        np.testing.assert_array_equal(severity_decision(votes, 1), decisions)
+        return np.where(decisions == BLOCK, 0, decisions).astype(np.int8)
+
+    gauge, attacks, honest = ResponseGauge(PART, CITY.costs), ("flip", "traitor"), ballots()
+    plain = attack_table(honest, gauge, attacks=attacks, counts=(1,), learned=learned, seed=3)
+    shielded = attack_table(honest, gauge, attacks=attacks, counts=(1,), learned=learned, enforced=enforced, seed=3)
+    assert tuple(msgspec.structs.replace(row, shielded=msgspec.UNSET) for row in shielded) == plain
+    for row in shielded:
+        assert bool(row.shielded) == (row.rule == USED)
+        if not row.shielded:
+            continue
+        said = learned(row.worst_liars)
+        lied = honest if row.attack is None else with_liars(honest, row.attack, row.worst_liars, seed=3, learned=said)
+        done = enforced(lied.votes, severity_decision(lied.votes, 1).astype(np.int8))
+        record = response_record(PART, done, CITY.costs)
+        assert row.shielded.score == record.score
+        assert row.shielded.false_containments_per_1000 == record.false_containments_per_1000
+        assert row.shielded.suppression_rate is None or 0 <= row.shielded.suppression_rate <= 1
+
+
 def test_rules_are_judged_under_the_used_rule_over_who_lies() -> None:
     judged: list[bytes] = []
 

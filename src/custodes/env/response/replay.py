@@ -9,6 +9,7 @@ Limit: the rest of the recording goes on as it was recorded. An attacker who was
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -35,6 +36,10 @@ GONE: Final = 4
 
 MASKS: Final = ((True, True, True, True), (True, False, True, True), (True, False, False, True))
 """For each of these states: is Allow, Alert, Quarantine, Block allowed? Where the entity is gone, none matters."""
+
+Overrule = Callable[[int, int, int], int]
+"""From the place of an event, the state of its process (FREE, OPEN, CLEARED) and what was decided in it, 0 to 3, to
+what is done."""
 
 NEVER: Final = np.inf
 _EXPIRY, _VERDICT, _FORGOTTEN = 0, 1, 2
@@ -115,10 +120,16 @@ class _Play:
     alerts: list[tuple[int, float, bool]] = field(default_factory=list)
     places: dict[int, IntArray] = field(default_factory=dict)
     trace: Trace | None = None
+    overrule: Overrule | None = None
 
 
 def replay(
-    recording: Recording, decisions: NDArray[np.integer], costs: ResponseCosts, *, trace: bool = False
+    recording: Recording,
+    decisions: NDArray[np.integer],
+    costs: ResponseCosts,
+    *,
+    trace: bool = False,
+    overrule: Overrule | None = None,
 ) -> Replayed:
     """Play decisions over a part.
 
@@ -134,6 +145,8 @@ def replay(
             CLEARED that its entity is in by then.
         costs: Times; the costs themselves are not read.
         trace: Tell what each decision met and did; every event of a process that is acted on is then visited.
+        overrule: Asked before each decision takes effect, in recorded order, about every event of whoever is not gone.
+            Replaying what it says gives the same replay.
 
     Raises:
         ValueError: Not one decision per row, or one outside 0 to 3 (a defect of the caller).
@@ -150,10 +163,10 @@ def replay(
         fate=np.zeros(len(said), dtype=np.int8),
         gone=np.full(recording.forest.entities, len(recording.labels), dtype=np.int64),
         contained=np.full(recording.forest.entities, NEVER),
+        trace=_empty_trace(len(said)) if trace else None,
+        overrule=overrule,
     )
-    if trace:
-        play.trace = _empty_trace(len(said))
-    acted = _whole_lives(recording, said) if trace else _that_count(recording, said)
+    acted = _visited(recording, said, trace=trace, everyone=overrule is not None)
     play.places = _places(recording, acted)
     rows = recording.rows[acted]
     for place, row, entity, time, actions in zip(
@@ -171,6 +184,13 @@ def replay(
         _act(play, entity, place, row, time, actions)
     _run_timers(play, NEVER)
     return _finish(play)
+
+
+def _visited(recording: Recording, said: NDArray[np.integer], *, trace: bool, everyone: bool) -> IntArray:
+    """Places at which something may happen, or has to be told, ascending."""
+    if everyone:
+        return np.arange(len(said))
+    return _whole_lives(recording, said) if trace else _that_count(recording, said)
 
 
 def _that_count(recording: Recording, said: NDArray[np.integer]) -> IntArray:
@@ -231,6 +251,8 @@ def _act(play: _Play, entity: int, place: int, row: int, time: float, actions: l
     process = play.processes.get(entity) or _meet(play, entity)
     state = CLEARED if time <= process.cleared else OPEN if process.asked else FREE
     action = actions[state]
+    if play.overrule is not None:
+        action = play.overrule(place, state, action)
     if play.trace is not None:
         _note(play.trace, place, process, state, action)
     if action == BLOCK:

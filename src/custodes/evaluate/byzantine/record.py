@@ -18,7 +18,7 @@ from custodes.evaluate.byzantine.ballots import Ballots, agreement
 from custodes.evaluate.byzantine.gauge import Gauge, Judge, ResponseGauge, TriageGauge
 from custodes.evaluate.byzantine.refused import USED
 from custodes.evaluate.byzantine.schema import AttackRow, ByzantineRecord
-from custodes.evaluate.byzantine.table import Learned, attack_table
+from custodes.evaluate.byzantine.table import Enforced, Learned, attack_table
 from custodes.evaluate.metrics import confusion, contains
 from custodes.evaluate.response.record import in_order
 from custodes.evaluate.response.schema import ResponseRecord
@@ -39,34 +39,41 @@ class Siege:
     """Numbers of liars, each 0 to A."""
 
 
-def siege_of(attack: str | None, byzantine: int | None, agents: int, *, trained: bool) -> Siege | None:
+def siege_of(attack: str | None, byzantine: int | None, agents: int, *, seats: int) -> Siege | None:
     """What the flags of a command ask for.
 
     Args:
         attack: An attack, "all", or None for all where `byzantine` is given.
         byzantine: Number of liars; None for every number from 0 to f + 1.
         agents: A.
-        trained: The run has a trained traitor.
+        seats: Liars that the run's trained traitor plays at most; 0 where none has been trained.
 
     Returns:
         None where neither is given.
 
     Raises:
-        CustodesError: Unknown attack, no traitor, or more liars than agents.
+        CustodesError: Unknown attack, no traitor, or more liars than agents or than the traitor plays.
     """
     if attack is None and byzantine is None:
         return None
-    known = [name for name in ATTACKS if trained or name != LEARNED]
+    known = [name for name in ATTACKS if seats or name != LEARNED]
     if attack not in (None, ALL, *ATTACKS):
         raise CustodesError(f"unknown attack {attack}", where="--attack", fix=f"use {ALL}, {', '.join(ATTACKS)}")
-    if attack == LEARNED and not trained:
+    if attack == LEARNED and not seats:
         raise CustodesError(
             "no traitor has been trained against this team", where="--attack", fix="custodes train --traitor RUN"
         )
     if byzantine is not None and not 0 <= byzantine <= agents:
         raise CustodesError(f"{byzantine} of {agents} agents cannot lie", where="--byzantine", fix=f"use 0 to {agents}")
     counts = range(min(tolerated(agents) + 1, agents) + 1) if byzantine is None else (byzantine,)
-    return Siege(attacks=tuple(known) if attack in (None, ALL) else (attack,), counts=tuple(counts))
+    attacks = tuple(known) if attack in (None, ALL) else (attack,)
+    if LEARNED in attacks and max(counts) > seats:
+        raise CustodesError(
+            f"the traitor was trained for up to {seats} liars, not {max(counts)}",
+            where="--byzantine",
+            fix=f"use fewer, or train one with --set traitor.most={max(counts)}",
+        )
+    return Siege(attacks=attacks, counts=tuple(counts))
 
 
 def bft_record(
@@ -79,6 +86,7 @@ def bft_record(
     response: ResponseRecord | None = None,
     learned: Learned | None = None,
     judge: Judge | None = None,
+    enforced: Enforced | None = None,
     notes: Sequence[str] = (),
     seed: int = 0,
 ) -> ByzantineRecord:
@@ -93,6 +101,7 @@ def bft_record(
         response: Of the play without liars, where it is known.
         learned: Needed by `traitor`; in the order of the play.
         judge: Says how the team's rules hold under decisions in recorded order; None without rules.
+        enforced: As for `attack_table`, in recorded order; None without a shield.
         notes: What a reader must know.
         seed: As for `attack_table`.
     """
@@ -106,6 +115,7 @@ def bft_record(
         attacks=siege.attacks,
         counts=siege.counts,
         learned=None if learned is None else lambda liars: learned(liars)[place],
+        enforced=enforced,
         seed=seed,
     )
     told = _headline(table, f if len(siege.counts) > 1 else siege.counts[0])

@@ -45,6 +45,8 @@ class AttackRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     mean: AttackFigures
     worst: AttackFigures
     worst_liars: tuple[Count, ...]
+    shielded: AttackFigures | msgspec.UnsetType = msgspec.UNSET
+    """Not there at all without a shield."""
 
     def __post_init__(self) -> None:
         """Refuse rows that contradict themselves."""

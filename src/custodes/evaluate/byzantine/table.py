@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import comb
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +21,9 @@ from custodes.evaluate.response.schema import Waits
 
 Learned = Callable[[tuple[int, ...]], NDArray[np.int8]]
 """From who lies to what the trained traitor says in each agent's place, int8 [M, A] in the order of the ballots."""
+
+Enforced = Callable[[NDArray[np.int8], NDArray[np.int8]], NDArray[np.int8]]
+"""From votes int8 [M, S, A] and what the vote rule makes of them, int8 [M, S], to what a shield lets happen, alike."""
 
 _HIGHER_IS_BETTER: Final = ("score", "f1", "unchanged", "malicious_prevented")
 
@@ -43,6 +48,7 @@ def attack_table(
     counts: Iterable[int],
     rules: Sequence[str] = tuple(RULES),
     learned: Learned | None = None,
+    enforced: Enforced | None = None,
     seed: int = 0,
 ) -> tuple[AttackRow, ...]:
     """Play every attack against every rule.
@@ -57,6 +63,8 @@ def attack_table(
         counts: Numbers of liars, each 0 to A; 0 is the clean row, which is there in any case.
         rules: Keys of `RULES`.
         learned: Needed by `traitor`.
+        enforced: A shield, played after the rule that is used against each row's worst choice of liars alone: it
+            takes longer than all else. None for none.
         seed: Seeds `random`, and which choices are played where there are too many.
     """
     clean = {rule: _decide(rule, ballots) for rule in rules}
@@ -75,7 +83,42 @@ def attack_table(
                 for rule in rules:
                     cases[rule].append(_case(rule, liars, _decide(rule, lied), clean[rule], gauge))
             rows += [_row(rule, attack, cases[rule], possible, gauge(clean[rule])) for rule in rules]
-    return tuple(rows)
+    if enforced is None:
+        return tuple(rows)
+    return _shielded(rows, ballots, lambda row: _lied(ballots, row, seed, learned), gauge, enforced)
+
+
+def _lied(ballots: Ballots, row: AttackRow, seed: int, learned: Learned | None) -> Ballots:
+    """The ballots of a row's worst choice of liars."""
+    if row.attack is None:
+        return ballots
+    said = learned(row.worst_liars) if row.attack == "traitor" and learned is not None else None
+    return with_liars(ballots, row.attack, row.worst_liars, seed=seed, learned=said)
+
+
+def _shielded(
+    rows: Sequence[AttackRow],
+    ballots: Ballots,
+    lied: Callable[[AttackRow], Ballots],
+    gauge: Gauge,
+    enforced: Enforced,
+) -> tuple[AttackRow, ...]:
+    """The rows, those of the rule that is used with what the same votes come to under a shield."""
+    clean = enforced(ballots.votes, _decide(USED, ballots))
+    known: dict[bytes, NDArray[np.int8]] = {}
+
+    def with_shield(row: AttackRow) -> AttackRow:
+        found = lied(row)
+        # Some attacks come to the same votes.
+        digest = hashlib.blake2b(np.ascontiguousarray(found.votes).tobytes()).digest()
+        if digest not in known:
+            known[digest] = enforced(found.votes, _decide(USED, found))
+        case = _case(USED, row.worst_liars, known[digest], clean, gauge)
+        held = [] if case.held is None else [case.held]
+        figures = _figures([_values(case, gauge(clean))], _held(held, min), lambda values, _: values[0])
+        return msgspec.structs.replace(row, shielded=figures)
+
+    return tuple(with_shield(row) if row.rule == USED else row for row in rows)
 
 
 def _decide(rule: str, ballots: Ballots) -> NDArray[np.int8]:

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from custodes.evaluate.response.timeline import Shielded
+
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Amount = Annotated[float, msgspec.Meta(ge=0)]
 Multiplier = Annotated[float, msgspec.Meta(gt=0)]
@@ -102,3 +104,16 @@ class ResponseRecord(ResponseFigures, frozen=True, kw_only=True, forbid_unknown_
     costs: dict[str, float]
     seconds: Amount
     events_per_second: Amount
+
+
+class ShieldRecord(Shielded, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the shield did on a part that was evaluated under it."""
+
+    specs: str
+    left_out: dict[str, str]
+    seconds: Amount
+
+    @property
+    def replaced(self) -> int:
+        """Decisions that became another action."""
+        return sum(self.by_rule.values())

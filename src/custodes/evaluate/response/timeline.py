@@ -11,6 +11,8 @@ from custodes.errors import CustodesError
 
 FORMAT: Final = 1
 """Version of the record."""
+SHOWN: Final = 20
+"""Interventions of the shield that are kept."""
 
 Severity = Annotated[int, msgspec.Meta(ge=0, le=3)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
