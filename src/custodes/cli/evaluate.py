@@ -99,7 +99,7 @@ def evaluate(
         run, workload, part=part.value, baselines=names, which=which.value, siege=siege, guard=guard
     )
     text = encode_evaluation(evaluation)
-    written = _write(run, evaluation, text, out)
+    written = _write(run, evaluation, text, out, shielded=guard is not None)
     if as_json:
         typer.echo(text.decode(), nl=False)
     else:
@@ -131,7 +131,7 @@ def _tell_unwatched(guard: Guard | None) -> None:
         say(f"Note: rule {rule} is not watched: {reason}.")
 
 
-def _write(run: RunFolder, evaluation: Evaluation, text: bytes, out: Path | None) -> Path | None:
+def _write(run: RunFolder, evaluation: Evaluation, text: bytes, out: Path | None, *, shielded: bool) -> Path | None:
     """Write the result where it was asked for, else into the run if it is of its recording; where it went."""
     from custodes.train.atomic import write_atomic
 
@@ -140,7 +140,7 @@ def _write(run: RunFolder, evaluation: Evaluation, text: bytes, out: Path | None
         return out
     if evaluation.data_digest != run.digest:
         return None
-    return run.write_evaluation(evaluation.split, text, shielded=evaluation.shield is not None)
+    return run.write_evaluation(evaluation.split, text, shielded=shielded)
 
 
 def _names(text: str) -> tuple[str, ...] | None:
