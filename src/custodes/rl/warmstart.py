@@ -25,7 +25,6 @@ from custodes.bft.votes import ALLOW, QUARANTINE
 from custodes.errors import CustodesError
 from custodes.interface import VectorEnv
 from custodes.rl.acting import masked
-from custodes.rl.balance import LaneBalance
 from custodes.rl.config import LearnerConfig
 from custodes.rl.ppo import clip_gradient, run_network
 from custodes.rl.rollout import Rollout, collect
@@ -59,13 +58,11 @@ def warm_start(
         Whether it was finished.
     """
     first = config.warm_start_learning_rate or config.learning_rate
-    balance: LaneBalance | None = None
     for iteration in range(config.warm_start_iterations):
         if stop():
             return False
-        rate = first * (1.0 - DECAY * iteration / config.warm_start_iterations)
         for group in state.optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = first * (1.0 - DECAY * iteration / config.warm_start_iterations)
         rollout, state.position = collect(
             state.policy,
             env,
@@ -77,33 +74,25 @@ def warm_start(
             bootstrap=False,
         )
         state.decisions += rollout.decision.numel()
-        if rollout.weight is not None and config.weigh_lanes:
-            balance = balance or LaneBalance(state.policy.agents, config.hidden, rollout.weight.device)
-            balance.see(rollout.weight, rate)
         T, B = rollout.begins.shape
         units = len(chunk_starts(T, config.chunk)) * B
         for _ in range(config.epochs):
             order = torch.randperm(units, generator=state.batching).to(rollout.begins.device)
             for part in order.tensor_split(min(config.minibatches, units)):
-                _step(state, rollout, cut(rollout.begins, part, config.chunk), config, answer, balance)
+                _step(state, rollout, cut(rollout.begins, part, config.chunk), config, answer)
     # PPO starts with an optimiser of its own: moments of another loss would misjudge its first steps.
     state.optimiser.state.clear()
     return True
 
 
-def _step(
-    state: LearnerState,
-    rollout: Rollout,
-    sequences: Sequences,
-    config: LearnerConfig,
-    answer: int,
-    balance: LaneBalance | None,
-) -> None:
+def _step(state: LearnerState, rollout: Rollout, sequences: Sequences, config: LearnerConfig, answer: int) -> None:
     label = rollout.label.flatten()[sequences.steps]
     known = (label == 0) | (label == 1)
     if not bool(known.any()):
         return
-    weight = None if rollout.weight is None else rollout.weight.flatten()[sequences.steps]
+    weight = torch.ones_like(label, dtype=torch.float32)
+    if rollout.weight is not None and config.weigh_lanes:
+        weight = rollout.weight.flatten()[sequences.steps] / rollout.weight.mean()
     fit = _by_worth(rollout, sequences, config) if config.warm_start_by == "worth" else _by_label(label, answer)
     losses: list[Tensor] = []
     for agent in range(state.policy.agents):
@@ -113,20 +102,12 @@ def _step(
         y = run_network(network, x, start, sequences)
         assert network.policy_head is not None
         mask = None if rollout.mask is None else rollout.mask.flatten(0, 1)[sequences.steps, agent]
-        loss = fit(network.policy_head(y), mask)
-        if balance is not None and weight is not None:
-            factor, telling = balance.factors(agent, y, weight)
-            loss = factor * loss + telling
-        losses.append(loss[known].mean())
+        losses.append((weight * fit(network.policy_head(y), mask))[known].mean())
     state.optimiser.zero_grad(set_to_none=True)
-    if balance is not None:
-        balance.zero_grad()
     torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]
     for network in state.policy.networks():
         clip_gradient(network, config.max_grad_norm)
     state.optimiser.step()
-    if balance is not None:
-        balance.step()
 
 
 _Fit = Callable[[Tensor, Tensor | None], Tensor]
