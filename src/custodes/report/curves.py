@@ -231,7 +231,7 @@ def figure_of(
         return Figure(title=title, about=about, chart=None)
     values = np.concatenate([line.y for line in lines])
     y_axis = log_axis(values) if log else linear_axis(values, zero=zero, fixed=fixed)
-    x_axis = linear_axis(x, fixed=(0.0, float(x[-1])) if x[-1] > 0 else None)
+    x_axis = linear_axis(x, fixed=(_begin(x), float(x[-1])) if x[-1] > 0 else None)
     chart = line_chart(
         ident="c-" + (ident or "".join(letter if letter.isalnum() else "-" for letter in title.lower())),
         title=title,
@@ -259,3 +259,8 @@ def _left_out(values: Floats, axis: Axis) -> str:
         f"{zeros} value{'s' * (zeros > 1)} of 0 drawn at the foot" if zeros else "",
     ]
     return "; ".join(part for part in parts if part)
+
+
+def _begin(x: Floats) -> float:
+    """Where the axis begins: at 0, or where the curves do if a warm start took most of the decisions."""
+    return float(x[0]) if x[-1] / 2 < x[0] < x[-1] else 0.0

@@ -257,10 +257,11 @@ def _loop(session: _Session, watcher: Watcher) -> None:
     total = config.train.iterations or max(1, -(-config.train.decisions // per_iteration) - warm)
     watcher.started(session.run, learner.decisions, (total + warm) * per_iteration)
     if not session.warmed:
-        answer = BLOCK if config.env.task == "response" else QUARANTINE
+        answer, begin = BLOCK if config.env.task == "response" else QUARANTINE, time.perf_counter()
         if not warm_start(learner, session.env, config.rl, watcher.stop, answer=answer):
             return  # The checkpoint from before it stands; a resumed run warms up anew, to the same bits.
         session.warmed = True
+        session.seconds += time.perf_counter() - begin
         _save(session)
     log = EventLog(session.run.path, learner.iteration, enabled=config.train.tensorboard, warn=watcher.warn)
     with log as events, _diagnosed(session, total) as diagnostics:
