@@ -18,7 +18,8 @@ from typing import Any
 
 import torch
 
-from custodes.bft.votes import severity_decision, tolerated
+from custodes.bft.votes import tolerated
+from custodes.env.ballots import VoteRule
 from custodes.env.liars import LiarsConfig
 from custodes.errors import CustodesError
 from custodes.rl.learner import iterate
@@ -76,11 +77,12 @@ def measure(preset: str, iterations: int) -> dict[str, Any]:
 def vote_seconds(slots: int, agents: int, f: int, steps: int, repeats: int = 30) -> float:
     """Median time of the vote rule over one rollout."""
     ballots = torch.randint(0, 4, (slots, agents), generator=torch.Generator().manual_seed(0))
+    decide = VoteRule(agents, f)
     times = []
     for _ in range(repeats):
         begin = time.thread_time()
         for _ in range(steps):
-            severity_decision(ballots, f)
+            decide(ballots)
         times.append(time.thread_time() - begin)
     return statistics.median(times)
 

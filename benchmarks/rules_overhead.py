@@ -15,7 +15,8 @@ from typing import Any
 
 import torch
 
-from custodes.bft.votes import severity_decision, tolerated
+from custodes.bft.votes import tolerated
+from custodes.env.ballots import VoteRule
 from custodes.rl.learner import iterate
 from custodes.rl.state import create
 from custodes.team.rules.book import read_book
@@ -77,10 +78,10 @@ def iterators(config: RunConfig, specs: str) -> dict[str, Callable[[], Any]]:
 def vote_seconds(config: RunConfig) -> float:
     """Seconds of one vote over all slots."""
     ballots = torch.randint(0, 4, (config.env.slots, config.team.agents))
-    f, rounds = tolerated(config.team.agents), 2000
+    decide, rounds = VoteRule(config.team.agents, tolerated(config.team.agents)), 2000
     begin = time.process_time()
     for _ in range(rounds):
-        severity_decision(ballots, f)
+        decide(ballots)
     return (time.process_time() - begin) / rounds
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pytest
 
 from custodes.doctor import Evidence, Finding, Severity, diagnose
 from custodes.doctor.diagnose import fold
@@ -34,6 +35,22 @@ def test_settings_and_data_follow_from_nothing_that_training_shows() -> None:
     assert ([root.name for root in roots], folded) == (["value-units", "return-unpredictable"], ())
     _, folded = fold([finding("return-unpredictable", 2), finding("value-units", 5)])
     assert [one.name for one in folded] == ["return-unpredictable"]
+
+
+@pytest.mark.parametrize(
+    ("cause", "shown"),
+    [
+        ("class-too-rare", "input-ceiling"),
+        ("class-too-rare", "one-action-optimal"),
+        ("inputs-constant", "input-ceiling"),
+        ("inputs-constant", "one-action-optimal"),
+        ("reward-constant", "one-action-optimal"),
+    ],
+)
+def test_settings_and_data_follow_from_others_that_the_first_iteration_shows(cause: str, shown: str) -> None:
+    roots, folded = fold([finding(shown, 0), finding(cause, 1)])
+    assert [(root.name, root.explains) for root in roots] == [(cause, (shown,))]
+    assert [one.name for one in folded] == [shown]
 
 
 def test_a_root_names_what_follows_from_what_it_explains() -> None:

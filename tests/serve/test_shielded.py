@@ -39,6 +39,10 @@ tags = ["hard"]
 TEAM = """
 period = "10s"
 [[spec]]
+name = "sure-first"
+formula = "always (alerts >= 1 -> score >= 0.01)"
+tags = ["hard", "entity"]
+[[spec]]
 name = "few-held"
 formula = "always (quarantined <= 2)"
 tags = ["hard"]
@@ -100,4 +104,6 @@ def test_a_running_team_and_its_evaluation_do_the_same(case: Case, tmp_path: Pat
     }
     assert ours == theirs
     assert ours
+    # A rule of the score holds that the score, too, is that of the event.
+    assert specs != TEAM or "sure-first" in {spec for spec, *_ in ours.values()}
     assert {each.standing for each in made} == {"free", "open", "cleared", "gone"}

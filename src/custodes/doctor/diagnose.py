@@ -14,6 +14,8 @@ from custodes.doctor.signals import Signals
 
 SLACK: Final = 5
 """Iterations by which a consequence may show before its cause: thresholds are crossed at different times."""
+SETTLED: Final = frozenset(("class-too-rare", "inputs-constant", "reward-constant"))
+"""Causes in settings and data that are seen from the first iteration on: they explain what was wrong before it too."""
 
 
 def diagnose(signals: Signals) -> Diagnosis:
@@ -41,7 +43,7 @@ def fold(findings: Sequence[Finding]) -> tuple[tuple[Finding, ...], tuple[Findin
 
     A finding is folded when another one of the run explains it by the catalogue and did not begin well after it. What
     explains it may itself be folded; the root then names both. What was wrong before the first iteration (settings,
-    data) follows from nothing that only training can show.
+    data) follows from nothing that only training can show, but from other settings and data (`SETTLED`).
 
     Args:
         findings: In any order.
@@ -61,7 +63,7 @@ def fold(findings: Sequence[Finding]) -> tuple[tuple[Finding, ...], tuple[Findin
 
 
 def _explains(root: Finding, other: Finding) -> bool:
-    slack = SLACK if other.iteration > 0 else 0
+    slack = SLACK if other.iteration > 0 or root.name in SETTLED else 0
     return other.name in CATALOGUE[root.name].explains and root.iteration <= other.iteration + slack
 
 

@@ -190,3 +190,6 @@ def test_rules_without_a_hard_one_are_refused(tmp_path: Path) -> None:
     file.write_text('[[spec]]\nname = "soft"\nformula = "always (alert -> evidence >= 0.1)"\n')
     with pytest.raises(CustodesError, match="no hard rule"):
         guard_of(str(file), "response")
+    file.write_text('[[spec]]\nname = "typo"\nformula = "always (contian -> event >= 3)"\ntags = ["hard"]\n')
+    with pytest.raises(CustodesError, match=r"no hard rule .*typo is not watched: it reads contian"):
+        guard_of(str(file), "response")

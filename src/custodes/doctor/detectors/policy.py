@@ -63,10 +63,7 @@ def never_falls(signals: Signals) -> Iterable[Finding]:
     row = onset((entropy > UNIFORM * start) & (np.arange(len(signals)) >= PATIENCE), 3)
     if row is None or start < 0.1:
         return
-    signal = signals["advantage_signal"]
-    if not np.isfinite(signal).any():
-        return
-    strength = float(np.nanmean(signal))
+    strength = float(np.nanmean(signals["advantage_signal"]))
     if strength < SIGNAL:
         return
     shown = [

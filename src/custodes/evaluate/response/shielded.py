@@ -103,8 +103,9 @@ def guard_of(specs: str | None, task: str) -> Guard | None:
         )
     rules = read_rules(specs)
     if not rules.hard:
+        why = "; ".join(f"{name} is not watched: {reason}" for name, reason in rules.left_out.items())
         raise CustodesError(
-            f"{specs} holds no hard rule that decisions tell all about",
+            f"{specs} holds no hard rule that decisions tell all about{why and f' ({why})'}",
             where="--shield",
             fix='tag what shall be enforced "hard"',
         )
