@@ -24,6 +24,7 @@ import torch
 
 from custodes.errors import CustodesError
 from custodes.evaluate.evaluation import Evaluation, encode_evaluation, read_evaluation
+from custodes.evaluate.response.schema import ShieldRecord
 from custodes.evaluate.response.shielded import Guard, guard_of
 from custodes.train.loop import Watcher, resume, train
 from custodes.train.presets import load_preset
@@ -54,10 +55,16 @@ def evaluated(run: RunFolder, guard: Guard | None = None) -> Evaluation:
     """Its record on the test part, under a shield where one is given."""
     shielded = guard is not None
     file = run.evaluation_path("test", shielded=shielded)
-    if not file.exists():
+    if not file.exists() or (guard is not None and _shield_of(file) != guard.specs):
         found = evaluate_run(run, workload_of(run), baselines=(), guard=guard)
         run.write_evaluation("test", encode_evaluation(found), shielded=shielded)
     return read_evaluation(file)
+
+
+def _shield_of(file: Path) -> str:
+    """Whose rules a shielded result is of."""
+    shield = read_evaluation(file).shield
+    return shield.specs if isinstance(shield, ShieldRecord) else ""
 
 
 def row(name: str, found: Evaluation) -> dict[str, Any]:
@@ -127,6 +134,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     given = parser.parse_args(arguments)
     try:
+        if SHIELDED.keys() & set(given.methods):
+            guard_of(given.specs, "response")  # A file that cannot be enforced is refused before anything is trained.
         rows = all_rows(given)
     except CustodesError as error:
         print(error, file=sys.stderr)

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from custodes.bft.votes import severity_decision
+from custodes.env.ballots import VoteRule
 from custodes.interface import Observation, Step
 from custodes.stl.batched import evaluate
 from custodes.train.loop import Watcher, resume, train
@@ -53,7 +54,9 @@ def test_an_environment_plays_the_same(task: str) -> None:
 
 def test_votes_are_counted_the_same() -> None:
     ballots = torch.cartesian_prod(*[torch.arange(4)] * 4)
-    assert torch.equal(severity_decision(ballots.cuda(), 1).cpu(), severity_decision(ballots, 1))
+    decided = severity_decision(ballots, 1)
+    assert torch.equal(severity_decision(ballots.cuda(), 1).cpu(), decided)
+    assert torch.equal(VoteRule(4, 1, "cuda")(ballots.cuda()).cpu(), decided)
 
 
 def test_rules_are_the_same_to_rounding() -> None:

@@ -51,6 +51,7 @@ def assert_same_run(one: Path, other: Path) -> None:
         first, second = tensors(one, file), tensors(other, file)
         assert first.keys() == second.keys()
         # What was never measured is not a number in both.
+        assert [name for name in first if first[name].shape != second[name].shape] == []
         same = partial(torch.allclose, rtol=0.0, atol=0.0, equal_nan=True)
         assert [name for name in first if not same(first[name], second[name])] == []
     assert lines(one) == lines(other)

@@ -15,7 +15,7 @@ LARGEST: Final = 6
 
 @final
 class VoteRule:
-    """`severity_decision` for the ballots of one team; looked up where the team is small, which is five times faster.
+    """`severity_decision` for the ballots of one team; looked up where the team is small.
 
     Args:
         agents: A.

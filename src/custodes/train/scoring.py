@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,6 +30,7 @@ from custodes.evaluate.response.policy import score_response
 from custodes.evaluate.response.record import in_order
 from custodes.evaluate.response.schema import ResponseRecord
 from custodes.evaluate.response.shielded import IN_THE_TABLE, Guard, enforcer, in_words, shielded
+from custodes.evaluate.rules.schema import SpecRecord
 from custodes.rl.networks import Policy
 from custodes.rl.state import load_policy
 from custodes.team.team import Play, Team
@@ -130,7 +132,31 @@ def evaluate_run(
         return evaluate_play(_as_played(play), scene, beside, seconds=seconds, bft=bft)
     book = run_rules(run)
     check_rules(book, saved.scalars.get("rules"), run.path)
+    check = None if book is None else Check.of(book, workload, lanes.order)
     acted, shield = (play, None) if guard is None else shielded(workload, part, play, guard)
+    record, others, held = _acted_on(run, workload, part, baselines, play, acted, check)
+    return evaluate_play(
+        flagged(play, workload.recording(workload.split.rows(part))),
+        scene if shield is None else replace(scene, warnings=(*scene.warnings, in_words(shield))),
+        others,
+        seconds=seconds,
+        response=record,
+        stl=held,
+        bft=_bft(run, workload, part, play, team, siege, record, check, guard),
+        shield=shield,
+    )
+
+
+def _acted_on(
+    run: RunFolder,
+    workload: Workload,
+    part: PartName,
+    baselines: tuple[str, ...] | None,
+    play: Play,
+    acted: Play,
+    check: Check | None,
+) -> tuple[ResponseRecord, dict[str, dict[str, Any]], dict[str, SpecRecord] | None]:
+    """What the decisions that were carried out came to, the baselines beside them, and how rules held."""
     assert acted.decisions_by_state is not None
     beside_it: dict[str, NDArray[np.int8]] = {}
     scores = score_response(
@@ -143,17 +169,7 @@ def evaluate_run(
         seed=run.config.seed,
         heard=beside_it.__setitem__,
     )
-    check = None if book is None else Check.of(book, workload, lanes.order)
-    return evaluate_play(
-        flagged(play, workload.recording(workload.split.rows(part))),
-        scene if shield is None else replace(scene, warnings=(*scene.warnings, in_words(shield))),
-        scores.baselines,
-        seconds=seconds,
-        response=scores.record,
-        stl=None if check is None else check.records(acted, beside_it),
-        bft=_bft(run, workload, part, play, team, siege, scores.record, check, guard),
-        shield=shield,
-    )
+    return scores.record, scores.baselines, None if check is None else check.records(acted, beside_it)
 
 
 def checkpoint_file(run: RunFolder, which: str) -> Path:

@@ -70,8 +70,8 @@ def siege_of(attack: str | None, byzantine: int | None, agents: int, *, seats: i
     if LEARNED in attacks and max(counts) > seats:
         raise CustodesError(
             f"the traitor was trained for up to {seats} liars, not {max(counts)}",
-            where="--byzantine",
-            fix=f"use fewer, or train one with --set traitor.most={max(counts)}",
+            where="--attack" if byzantine is None else "--byzantine",
+            fix=f"use fewer (--byzantine), or train one with --set traitor.most={max(counts)}",
         )
     return Siege(attacks=attacks, counts=tuple(counts))
 
