@@ -55,4 +55,4 @@ def test_a_shield_alone_trains_what_it_needs_and_jobs_change_nothing(
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_bad_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], jobs: str) -> None:
     assert main(["--specs", "nowhere.toml", "--out", str(tmp_path), "--seeds", "0", "--jobs", jobs]) == 2
-    assert "cannot read it" in capsys.readouterr().err
+    assert "nowhere.toml: cannot be read" in capsys.readouterr().err
