@@ -57,14 +57,17 @@ class LanePlayer:
         def tensor(values: NDArray[np.int64] | NDArray[np.bool_]) -> Tensor:
             return torch.as_tensor(values).to(device)
 
-        self._view, self._slots = Viewer(table), slots
+        self._slots = slots
         self._start, self._length = tensor(lanes.start), tensor(lanes.length)
-        # What a step needs is laid out by place, so that it is one gather each and the place is all that a slot holds.
+        # What a step needs is laid out by place, so that it is one gather each and the place is all that a slot holds;
+        # the events too, as a lane's lie side by side then. What follows the ends of lanes comes behind all places.
         self._row = tensor(lanes.order)
+        self._view = Viewer(table.take(torch.cat((self._row, tensor(lanes.successor)))))
         self.lane = torch.repeat_interleave(torch.arange(len(self._start), device=device), self._length)
         """int64 [M]: lane of each place."""
         last = self._start + self._length - 1
-        self._following_row = self._row.roll(-1).index_copy(0, last, tensor(lanes.successor))
+        places, ends_of_lanes = len(self._row), torch.arange(len(self._start), device=device)
+        self._following = torch.arange(1, places + 1, device=device).index_copy(0, last, places + ends_of_lanes)
         ends = torch.where(tensor(lanes.terminated), TERMINATED, TRUNCATED).to(torch.uint8)
         self.end = torch.zeros(len(self._row), dtype=torch.uint8, device=device).index_copy(0, last, ends)
         """uint8 [M]: how each place ends its lane."""
@@ -95,7 +98,7 @@ class LanePlayer:
 
     def look(self) -> Observation:
         """What is seen at the current places."""
-        return self._view(self.rows)
+        return self._view(self.place)
 
     def advance(self, over: Tensor) -> tuple[Observation, Observation, Tensor]:
         """Move every slot to its next event.
@@ -107,7 +110,7 @@ class LanePlayer:
             What is seen next, what truly followed (one object where no lane ended), and the slots that took a new
             lane, int64 [K].
         """
-        successor = self._view(self._following_row.index_select(0, self.place))
+        successor = self._view(self._following.index_select(0, self.place))
         which = over.nonzero().squeeze(1)
         place = self.place + 1
         if not len(which):
@@ -115,7 +118,7 @@ class LanePlayer:
             return successor, successor, which
         start = self._start.index_select(0, self._take(len(which)))
         self.place = place.index_copy_(0, which, start)
-        return self._view.replace(successor, which, self._row.index_select(0, self.place)), successor, which
+        return self._view.replace(successor, which, self.place), successor, which
 
     def state(self) -> dict[str, Tensor]:
         """Lane and position of every slot, queue, cursors and generator, as fresh copies on the CPU."""

@@ -97,6 +97,15 @@ class EnvTable:
             labels=self.labels.to(device),
         )
 
+    def take(self, rows: Tensor) -> EnvTable:
+        """The events of int64 [M] rows, in that order; copies."""
+        return EnvTable(
+            features=self.features.index_select(0, rows),
+            column_mask=self.column_mask,
+            row_mask=self.row_mask.index_select(1, rows),
+            labels=self.labels.index_select(0, rows),
+        )
+
     @property
     def agents(self) -> int:
         """A."""
