@@ -198,8 +198,9 @@ def shielded(workload: Workload, part: PartName, play: Play, watched: Guard) -> 
         watched: The rules.
 
     Returns:
-        The play with the decisions by state after the shield, the same in each; the votes, and the decisions and
-        scores without a state, are as they were. What the shield did, for the record.
+        The play with the decisions by state after the shield, the same in each but for processes that are gone, which
+        keep what was voted; the votes, and the decisions and scores without a state, are as they were. What the shield
+        did, for the record.
     """
     assert play.decisions_by_state is not None
     recording = workload.recording(workload.split.rows(part))
