@@ -114,11 +114,23 @@ def iterate(
     return {
         "iteration": state.iteration,
         "decisions": state.decisions,
-        "value_loss": report.value_loss,
-        "value_loss_update": report.value_loss_update,
         "value_loss_floor": floor,
         "explained_variance": _explained(rollout, learnt, rollout.value),
         "explained_variance_mc": _explained(rollout, monte_carlo, rollout.value),
+        "learning_rate": rate,
+        "entropy_coefficient": bonus,
+        "return_mean": float(learnt.returns.mean()),
+        "return_std": float(learnt.returns.std(correction=0)),
+        **_reported(report),
+        **mechanics.outcome(rollout, env.actions),
+    }
+
+
+def _reported(report: UpdateReport) -> dict[str, Any]:
+    """What an update says of itself, as metrics."""
+    return {
+        "value_loss": report.value_loss,
+        "value_loss_update": report.value_loss_update,
         "ratio_error": report.ratio_error,
         "ratio_error_max": report.ratio_error_max,
         "value_error": report.value_error,
@@ -129,11 +141,6 @@ def iterate(
         "clip_fraction": report.clip_fraction,
         "grad_norm": report.grad_norm,
         "epochs_run": report.epochs_run,
-        "learning_rate": rate,
-        "entropy_coefficient": bonus,
-        "return_mean": float(learnt.returns.mean()),
-        "return_std": float(learnt.returns.std(correction=0)),
-        **mechanics.outcome(rollout, env.actions),
     }
 
 
