@@ -26,8 +26,9 @@ from custodes.doctor import Diagnosis, diagnose
 from custodes.doctor.faults import FAULTS, Fault, fault_of
 from custodes.doctor.read import read_run
 from custodes.errors import CustodesError
-from custodes.train.loop import Experiment, Watcher, train
+from custodes.train.loop import Watcher, train
 from custodes.train.presets import load_preset
+from custodes.train.session import Experiment
 
 ITERATIONS: Final = 30
 SMALL: Final = (

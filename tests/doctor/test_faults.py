@@ -14,8 +14,9 @@ from custodes.doctor.faults.update import _interleaved_cut
 from custodes.doctor.read import read_run
 from custodes.errors import CustodesError
 from custodes.rl.mechanics import Mechanics
-from custodes.train.loop import Experiment, train
+from custodes.train.loop import train
 from custodes.train.presets import load_preset
+from custodes.train.session import Experiment
 from tests.doctor.conftest import SMALL
 
 SOURCE = Path(__file__).parents[2] / "src" / "custodes"

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from custodes.cli.screen import Screen
     from custodes.doctor.faults import Fault
     from custodes.doctor.finding import Severity
-    from custodes.train.loop import Experiment
     from custodes.train.run_folder import RunFolder
+    from custodes.train.session import Experiment
 
 
 class StopOn(StrEnum):
@@ -114,7 +114,7 @@ def _fault(name: str | None) -> Fault | None:
 
 
 def _experiment(fault: Fault | None) -> Experiment:
-    from custodes.train.loop import Experiment
+    from custodes.train.session import Experiment
 
     return Experiment() if fault is None else Experiment(name=fault.name, seams=fault.seams())
 

@@ -6,39 +6,34 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-import numpy as np
 import torch
 
 from custodes.bft.votes import BLOCK, QUARANTINE, tolerated
 from custodes.data.rejects import left_out_note
 from custodes.doctor.finding import Finding
-from custodes.env.lanes import Lanes
 from custodes.errors import CustodesError
-from custodes.evaluate.baselines import rewards_of
-from custodes.evaluate.metrics import binary_metrics, contains
-from custodes.evaluate.rules.record import shortfall
 from custodes.interface import VectorEnv
 from custodes.rl.learner import iterate
-from custodes.rl.state import LearnerState, create, pack, unpack
+from custodes.rl.state import LearnerState, create
 from custodes.rl.warmstart import warm_start
 from custodes.team.rules.book import RuleBook
 from custodes.team.rules.teacher import RuleTeacher
-from custodes.team.seams import Seams
-from custodes.team.team import Play, Team
 from custodes.team.workload import Workload
 from custodes.train import checkpoint
 from custodes.train.config import RunConfig
 from custodes.train.diagnostics import Diagnostics
 from custodes.train.encoder_file import encoder_digest, read_encoder, write_encoder
 from custodes.train.rejected import REJECTS, move_into_run, rejects_aside
-from custodes.train.rules import Check, check_rules, rules_of, run_rules, teacher_of, watched, write_rules
+from custodes.train.rules import Check, rules_of, run_rules, teacher_of, watched, write_rules
 from custodes.train.run_folder import RunFolder, check_new, create_run, current_versions, open_run
-from custodes.train.scoring import response_of, reward_columns, team_warnings, workload_for
+from custodes.train.scoring import team_warnings, workload_for
+from custodes.train.session import Experiment, Session, check_finite, device_of, restore, save, use_threads
 from custodes.train.tensorboard import EventLog
+from custodes.train.validating import EVALUATED, validate
 
 Line = Mapping[str, Any]
 
@@ -59,43 +54,6 @@ class Watcher:
     """Gets each thing that is found to be wrong with the training, once."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Experiment:
-    """What is put in the place of parts of a training."""
-
-    name: str | None = None
-    """Its name; None for none."""
-    seams: Seams = field(default_factory=Seams)
-    """What is put in."""
-
-
-@dataclass(kw_only=True)
-class _Session:
-    """A training in progress."""
-
-    run: RunFolder
-    config: RunConfig
-    workload: Workload
-    env: VectorEnv
-    learner: LearnerState
-    experiment: Experiment
-    lanes: Lanes
-    """What training plays."""
-    validation: Lanes
-    next_evaluation: int
-    """Evaluate when so many decisions are done."""
-    best: float
-    """Best validation score so far (F1, or the response score); -inf before the first evaluation."""
-    seconds: float
-    """Time spent in iterations so far."""
-    warmed: bool
-    """The supervised warm start, if there is one, is done."""
-    teacher: RuleTeacher | None
-    """Holds the team to its rules; None for a run without."""
-    check: Check | None
-    """The validation part, to judge rules on."""
-
-
 def train(
     config: RunConfig, out: Path, watcher: Watcher | None = None, experiment: Experiment | None = None
 ) -> RunFolder:
@@ -114,8 +72,8 @@ def train(
     check_new(out)
     book = rules_of(config)
     book = None if book is None else experiment.seams.rules(book)
-    _use_threads(config)
-    device = _device(config)
+    use_threads(config)
+    device = device_of(config)
     with rejects_aside(out) as rejects:
         workload = experiment.seams.workload(workload_for(config, rejects=rejects, device=device))
         # Before the folder is made: it refuses what does not fit.
@@ -126,7 +84,7 @@ def train(
         write_encoder(out, workload.encoder)
         write_rules(out, book)
         session = _session(run, workload, player, experiment)
-        _save(session)
+        save(session)
         _say_warnings(session, watcher)
         _loop(session, watcher)
     return run
@@ -146,34 +104,21 @@ def resume(out: Path, watcher: Watcher | None = None, experiment: Experiment | N
     watcher, experiment = watcher or Watcher(), experiment or Experiment()
     run = open_run(out)
     config = run.config
-    _use_threads(config)
-    device = _device(config)
+    use_threads(config)
+    device = device_of(config)
     with run.lock():
         workload = workload_for(config, encoder=read_encoder(out, run.encoder), device=device)
         check_digest(run, workload)
         workload, book = experiment.seams.workload(workload), run_rules(run)
         session = _session(run, workload, _player(config, workload, device, experiment, book, watcher), experiment)
         if any((run.checkpoints / name).exists() for name in (checkpoint.LAST, checkpoint.PREVIOUS)):
-            _restore(session, checkpoint.load(run.checkpoints, watcher.warn), book)
+            restore(session, checkpoint.load(run.checkpoints, watcher.warn), book)
         # Else it was cut before its first checkpoint: the settings and the seed make that one again.
         run.keep_metrics(session.learner.iteration)
         _say_changes(run, watcher)
         _say_warnings(session, watcher)
         _loop(session, watcher)
     return run
-
-
-def _restore(session: _Session, saved: checkpoint.Checkpoint, book: RuleBook | None) -> None:
-    """Put a checkpoint into a fresh session."""
-    check_rules(book, saved.scalars.get("rules"), session.run.path)
-    if session.teacher is not None:
-        kept = {k.removeprefix(TAUGHT): v for k, v in saved.tensors.items() if k.startswith(TAUGHT)}
-        session.teacher.load_state(kept)
-    unpack(session.learner, session.env, dict(saved.tensors), dict(saved.scalars))
-    session.next_evaluation = int(saved.scalars["next_evaluation"])
-    session.best = float(saved.scalars["best"])
-    session.seconds = float(saved.scalars["seconds"])
-    session.warmed = bool(saved.scalars["warmed"])
 
 
 def _say_changes(run: RunFolder, watcher: Watcher) -> None:
@@ -184,7 +129,7 @@ def _say_changes(run: RunFolder, watcher: Watcher) -> None:
         watcher.warn(f"{run.path}: resumed with other versions ({', '.join(changed)}); it may not continue bit by bit")
 
 
-def _say_warnings(session: _Session, watcher: Watcher) -> None:
+def _say_warnings(session: Session, watcher: Watcher) -> None:
     """Say what a reader of this run's scores must know."""
     kept = session.run.path / REJECTS
     left_out = left_out_note(session.workload.dataset.rejected, kept if kept.exists() else None)
@@ -229,10 +174,10 @@ def _player(
     return env, learner, teacher
 
 
-def _session(run: RunFolder, workload: Workload, player: _Player, experiment: Experiment) -> _Session:
+def _session(run: RunFolder, workload: Workload, player: _Player, experiment: Experiment) -> Session:
     env, learner, teacher = player
     validation = workload.lanes("validation")
-    return _Session(
+    return Session(
         run=run,
         config=run.config,
         workload=workload,
@@ -250,7 +195,7 @@ def _session(run: RunFolder, workload: Workload, player: _Player, experiment: Ex
     )
 
 
-def _loop(session: _Session, watcher: Watcher) -> None:
+def _loop(session: Session, watcher: Watcher) -> None:
     config, learner = session.config, session.learner
     per_iteration = config.rl.rollout * config.env.slots
     warm = config.rl.warm_start_iterations if config.rl.warm_start else 0
@@ -262,7 +207,7 @@ def _loop(session: _Session, watcher: Watcher) -> None:
             return  # The checkpoint from before it stands; a resumed run warms up anew, to the same bits.
         session.warmed = True
         session.seconds += time.perf_counter() - begin
-        _save(session)
+        save(session)
     log = EventLog(session.run.path, learner.iteration, enabled=config.train.tensorboard, warn=watcher.warn)
     with log as events, _diagnosed(session, total) as diagnostics:
         while learner.iteration < total:
@@ -274,23 +219,23 @@ def _loop(session: _Session, watcher: Watcher) -> None:
             last = learner.iteration == total
             for finding in diagnostics.look(line, last=last) if diagnostics is not None else ():
                 watcher.found(finding)
-            _check_finite(line, session)
+            check_finite(line, session)
             # The next iteration must not overstep the interval between two evaluations.
             due = learner.decisions + per_iteration > session.next_evaluation
-            line |= _evaluate(session, line) if due or last else dict.fromkeys(EVALUATED)
+            line |= validate(session, line) if due or last else dict.fromkeys(EVALUATED)
             line |= {"steps_per_second": per_iteration / seconds, "seconds": session.seconds}
             session.run.append_metrics(line)
             events.write(line)
             watcher.iterated(line)
             stop = watcher.stop()
             if last or stop or learner.iteration % config.train.checkpoint_every == 0:
-                _save(session)
+                save(session)
             if stop:
                 return
 
 
 @contextlib.contextmanager
-def _diagnosed(session: _Session, planned: int) -> Iterator[Diagnostics | None]:
+def _diagnosed(session: Session, planned: int) -> Iterator[Diagnostics | None]:
     """The doctor at the training's side; None where the settings want none."""
     if not session.config.train.diagnostics:
         yield None
@@ -310,7 +255,7 @@ def _diagnosed(session: _Session, planned: int) -> Iterator[Diagnostics | None]:
         diagnostics.close()
 
 
-def _iterate(session: _Session, diagnostics: Diagnostics | None, progress: float) -> dict[str, Any]:
+def _iterate(session: Session, diagnostics: Diagnostics | None, progress: float) -> dict[str, Any]:
     """One iteration with whoever teaches or looks on."""
     seams, learner = session.experiment.seams, session.learner
     seams.before(learner)
@@ -320,91 +265,3 @@ def _iterate(session: _Session, diagnostics: Diagnostics | None, progress: float
         return iterate(learner, session.env, session.config.rl, progress, **usual)
     diagnostics.before()
     return iterate(learner, session.env, session.config.rl, progress, observe=diagnostics.observe, **usual)
-
-
-TAUGHT: Final = "rules."
-"""Before the names of a teacher's tensors in a checkpoint."""
-EVALUATED: Final = ("eval_f1", "eval_precision", "eval_recall", "eval_reward_per_decision", "eval_response")
-
-
-def _evaluate(session: _Session, line: dict[str, Any]) -> dict[str, Any]:
-    """Play the validation part greedily; keep the state that did best. Rules' figures are put into the line's specs."""
-    learner, workload = session.learner, session.workload
-    play, flagged, response = response_of(Team.of(learner.policy), workload, session.validation)
-    labels, decisions = workload.dataset.labels[np.asarray(flagged.rows)], np.asarray(flagged.decisions)
-    metrics = binary_metrics(
-        labels=labels,
-        predictions=contains(decisions),
-        scores=flagged.score,
-        rewards=None if response is not None else rewards_of(decisions, labels, reward_columns(workload.env)),
-    )
-    session.next_evaluation = learner.decisions + session.config.train.eval_every
-    # A team that was trained on the validation part too is not chosen by it: the last one stands.
-    score = (metrics["f1"] or 0.0) if response is None else response
-    score -= _missed(session, play, line)
-    if score > session.best or workload.refit:
-        session.best = score
-        checkpoint.save_best(session.run.checkpoints, *_packed(session))
-    return {
-        "eval_f1": metrics["f1"],
-        "eval_precision": metrics["precision"],
-        "eval_recall": metrics["recall"],
-        "eval_reward_per_decision": metrics["reward_per_decision"],
-        "eval_response": response,
-    }
-
-
-def _missed(session: _Session, play: Play, line: dict[str, Any]) -> float:
-    """How far rules that are trained are missed on validation, in all; a team that keeps them is the better one."""
-    teacher, check = session.teacher, session.check
-    if teacher is None or check is None:
-        return 0.0
-    held = check.held(play)
-    for name, each in held.items():
-        line["specs"][name]["eval_satisfied"] = each.rate
-    return shortfall(check.book, held, {name: line["specs"][name]["trained"] for name in held})
-
-
-def _packed(session: _Session) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    tensors, scalars = pack(session.learner, session.env)
-    extra: dict[str, Any] = {
-        "next_evaluation": session.next_evaluation,
-        "best": session.best,
-        "seconds": session.seconds,
-        "warmed": session.warmed,
-    }
-    if session.teacher is not None:
-        tensors |= {f"{TAUGHT}{name}": value for name, value in session.teacher.state().items()}
-        extra["rules"] = session.teacher.book.digest
-    return tensors, scalars | extra
-
-
-def _save(session: _Session) -> None:
-    checkpoint.save(session.run.checkpoints, *_packed(session))
-
-
-def _check_finite(line: Line, session: _Session) -> None:
-    """A number that is none would be learned from for ever: stop before it is saved, and say so."""
-    values = {name: line[name] for name in ("value_loss", "policy_loss", "kl")}
-    values |= {f"grad_norm of network {i}": norm for i, norm in enumerate(line["grad_norm"])}
-    values |= {name: float(p.detach().sum()) for name, p in session.learner.policy.named_parameters()}
-    for name, value in values.items():
-        if not math.isfinite(value):
-            raise CustodesError(
-                f"{name} is {value} at iteration {line['iteration']}",
-                where=str(session.run.path),
-                fix="train a new run with a lower rl.learning_rate or rl.max_grad_norm (this one would end here again)",
-            )
-
-
-def _use_threads(config: RunConfig) -> None:
-    torch.set_num_threads(config.train.threads)
-
-
-def _device(config: RunConfig) -> torch.device:
-    wanted = config.train.device
-    if wanted == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise CustodesError("no CUDA device here", where="train.device", fix="use cpu or auto")
-    return torch.device(wanted)
