@@ -17,7 +17,7 @@ from custodes.team.config import TeamConfig
 from custodes.team.workload import Workload, prepare
 from custodes.train.presets import load_preset
 from custodes.train.run_folder import RunFolder
-from custodes.train.scoring import data_warnings
+from custodes.train.warnings import data_warnings
 
 DATA = DataConfig(
     source="synthetic",

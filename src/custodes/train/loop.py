@@ -30,10 +30,11 @@ from custodes.train.encoder_file import encoder_digest, read_encoder, write_enco
 from custodes.train.rejected import REJECTS, move_into_run, rejects_aside
 from custodes.train.rules import Check, rules_of, run_rules, teacher_of, watched, write_rules
 from custodes.train.run_folder import RunFolder, check_new, create_run, current_versions, open_run
-from custodes.train.scoring import team_warnings, workload_for
+from custodes.train.scoring import workload_for
 from custodes.train.session import Experiment, Session, check_finite, device_of, restore, save, use_threads
 from custodes.train.tensorboard import EventLog
 from custodes.train.validating import EVALUATED, validate
+from custodes.train.warnings import team_warnings
 
 Line = Mapping[str, Any]
 
