@@ -183,6 +183,8 @@ def test_what_cannot_be_enforced_is_one_line() -> None:
         guard_of("default", "triage")
     with pytest.raises(CustodesError, match="cannot be read"):
         guard_of("nowhere.toml", "response")
+    with pytest.raises(CustodesError, match="no rules are named"):
+        guard_of("", "response")
 
 
 def test_rules_without_a_hard_one_are_refused(tmp_path: Path) -> None:

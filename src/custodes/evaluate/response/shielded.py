@@ -101,6 +101,8 @@ def guard_of(specs: str | None, task: str) -> Guard | None:
             where="--shield",
             fix="leave it out, or train with env.task=response",
         )
+    if not specs.strip():
+        raise CustodesError("no rules are named", where="--shield", fix="name a TOML file of rules, or default")
     rules = read_rules(specs)
     if not rules.hard:
         why = "; ".join(f"{name} is not watched: {reason}" for name, reason in rules.left_out.items())
