@@ -151,12 +151,7 @@ def replay(
     Raises:
         ValueError: Not one decision per row, or one outside 0 to 3 (a defect of the caller).
     """
-    said = np.asarray(decisions)
-    said = np.repeat(said[:, None], len(MASKS), axis=1) if said.ndim == 1 else said
-    if said.shape != (len(recording.rows), len(MASKS)):
-        raise ValueError(f"{said.shape} decisions for {len(recording.rows)} rows")
-    if len(said) and not (said.min() >= ALLOW and said.max() <= BLOCK):
-        raise ValueError(f"decisions {said.min()} to {said.max()} are not within 0 to 3")
+    said = _by_state(decisions, len(recording.rows))
     play = _Play(
         recording=recording,
         costs=costs,
@@ -184,6 +179,17 @@ def replay(
         _act(play, entity, place, row, time, actions)
     _run_timers(play, NEVER)
     return _finish(play)
+
+
+def _by_state(decisions: NDArray[np.integer], rows: int) -> NDArray[np.integer]:
+    """Decisions as int [rows, 3], checked."""
+    said = np.asarray(decisions)
+    said = np.repeat(said[:, None], len(MASKS), axis=1) if said.ndim == 1 else said
+    if said.shape != (rows, len(MASKS)):
+        raise ValueError(f"{said.shape} decisions for {rows} rows")
+    if len(said) and not (said.min() >= ALLOW and said.max() <= BLOCK):
+        raise ValueError(f"decisions {said.min()} to {said.max()} are not within 0 to 3")
+    return said
 
 
 def _visited(recording: Recording, said: NDArray[np.integer], *, trace: bool, everyone: bool) -> IntArray:
