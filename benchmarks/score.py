@@ -33,7 +33,7 @@ from custodes.env.response.replay import MASKS
 from custodes.env.table import EnvTable
 from custodes.errors import CustodesError
 from custodes.serve import Team
-from custodes.serve.team import policy_of
+from custodes.serve.loading import policy_of
 from custodes.team.team import Team as PlayingTeam
 from custodes.train.run_folder import open_run
 

@@ -15,7 +15,7 @@ from custodes.evaluate.byzantine.record import siege_of
 from custodes.train import checkpoint
 from custodes.train.loop import Watcher, resume, train
 from custodes.train.presets import load_preset
-from custodes.train.scoring import checkpoint_file, evaluate_run, load_team, workload_of
+from custodes.train.scoring import evaluate_run, load_team, workload_of
 from custodes.train.traitor import train_traitor, traitor_game
 from custodes.train.traitor_file import FILE, TraitorConfig, has_traitor, read_traitor, traitor_config
 from tests.train.test_resume import SMALL, assert_same_run, straight, tensors
@@ -83,7 +83,7 @@ def test_a_traitor_is_trained_kept_and_used(tmp_path: Path, task: str) -> None:
     out = tmp_path / "run"
     run = train(load_preset("quick", [*SMALL, "train.iterations=3", "team.agents=4", f"env.task={task}"]), out)
     workload = workload_of(run)
-    team, _ = load_team(run, workload, checkpoint_file(run, "best"))
+    team, _ = load_team(run, workload, checkpoint.file_of(run.checkpoints, "best"))
     assert not has_traitor(run)
     path = train_traitor(run, workload, team, TINY, seed=4)
     assert path == out / FILE
@@ -107,7 +107,7 @@ def test_a_traitor_is_trained_kept_and_used(tmp_path: Path, task: str) -> None:
 def test_a_stopped_traitor_keeps_nothing(tmp_path: Path) -> None:
     run = train(load_preset("quick", [*SMALL, "train.iterations=1", "team.agents=4"]), tmp_path / "run")
     workload = workload_of(run)
-    team, _ = load_team(run, workload, checkpoint_file(run, "best"))
+    team, _ = load_team(run, workload, checkpoint.file_of(run.checkpoints, "best"))
     watcher = Watcher(stop=lambda: True)
     assert train_traitor(run, workload, team, TINY, seed=0, watcher=watcher) is None
     assert not has_traitor(run)
@@ -118,14 +118,14 @@ def test_a_stopped_traitor_keeps_nothing(tmp_path: Path) -> None:
 def test_damaged_and_foreign_traitors_are_refused(tmp_path: Path) -> None:
     run = train(load_preset("quick", [*SMALL, "train.iterations=1", "team.agents=4"]), tmp_path / "run")
     workload = workload_of(run)
-    team, _ = load_team(run, workload, checkpoint_file(run, "best"))
+    team, _ = load_team(run, workload, checkpoint.file_of(run.checkpoints, "best"))
     path = train_traitor(run, workload, team, TINY, seed=0)
     assert path is not None
     data = path.read_bytes()
     path.write_bytes(data[:-9])
     with pytest.raises(CustodesError, match="damaged"):
         read_traitor(run, team)
-    path.write_bytes(checkpoint_file(run, "best").read_bytes())
+    path.write_bytes(checkpoint.file_of(run.checkpoints, "best").read_bytes())
     with pytest.raises(CustodesError, match="no traitor"):
         read_traitor(run, team)
 

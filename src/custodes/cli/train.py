@@ -165,9 +165,10 @@ def _betray(path: Path, data: Path | None, changes: list[str], seed: int) -> Non
 
     from custodes.cli.locate import find_data
     from custodes.cli.screen import Screen
+    from custodes.train import checkpoint
     from custodes.train.loop import check_digest
     from custodes.train.run_folder import open_run
-    from custodes.train.scoring import checkpoint_file, load_team, workload_of
+    from custodes.train.scoring import load_team, workload_of
     from custodes.train.traitor import train_traitor
     from custodes.train.traitor_file import traitor_config
 
@@ -177,7 +178,7 @@ def _betray(path: Path, data: Path | None, changes: list[str], seed: int) -> Non
     located = replace(run, config=replace(run.config, data=find_data(run.config.data, data)))
     workload = workload_of(located)
     check_digest(run, workload)
-    team, _ = load_team(located, workload, checkpoint_file(run, "best"))
+    team, _ = load_team(located, workload, checkpoint.file_of(run.checkpoints, "best"))
     with Screen() as screen, run.lock():
         file = train_traitor(run, workload, team, config, seed=seed, watcher=screen.watcher())
 

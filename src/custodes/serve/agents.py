@@ -9,8 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from custodes.bft.votes import QUARANTINE, severity_decision
 from custodes.data.views import View
-from custodes.rl.acting import Stacked
+from custodes.rl.acting import MASKED, Stacked
 from custodes.rl.networks import Policy
 from custodes.serve.lives import SCRATCH
 
@@ -117,3 +118,18 @@ def _rounds(places: list[int]) -> list[list[int]]:
             rounds.append([])
         rounds[turn].append(event)
     return rounds
+
+
+def votes_of(
+    logits: NDArray[np.float32], masks: NDArray[np.bool_], f: int
+) -> tuple[list[list[list[int]]], list[list[int]]]:
+    """Votes [K][M][A] and decisions [K][M] under each of M masks."""
+    allowed = np.where(masks[:, None], logits[:, None], np.float32(MASKED))
+    votes = allowed.argmax(-1)
+    return votes.tolist(), np.asarray(severity_decision(votes, f)).tolist()
+
+
+def contained_of(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Each agent's probability of Quarantine or Block, [K, A]."""
+    contained: NDArray[np.float32] = torch.from_numpy(logits).softmax(-1)[..., QUARANTINE:].sum(-1).numpy()
+    return contained

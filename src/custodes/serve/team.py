@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
@@ -10,28 +9,25 @@ from pathlib import Path
 from typing import Any, Final, final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from custodes.bft.votes import ACTIONS, BLOCK, QUARANTINE, severity_decision, tolerated
+from custodes.bft.votes import BLOCK, tolerated
 from custodes.data.features import Encoder
 from custodes.data.features.online import Limits, OnlineEncoder
 from custodes.data.features.online.memory import Key
 from custodes.data.views import preset_views, view_columns
 from custodes.env.response.replay import CLEARED, MASKS, OPEN
-from custodes.rl.acting import MASKED
 from custodes.rl.networks import Policy
-from custodes.rl.state import load_policy
 from custodes.serve import saving
-from custodes.serve.agents import Agents
+from custodes.serve.agents import Agents, contained_of, votes_of
 from custodes.serve.decision import GONE, STANDINGS, Decision, SpecVerdict
 from custodes.serve.events import EventCheck
 from custodes.serve.lives import Lives
+from custodes.serve.loading import digest_of, policy_of
 from custodes.serve.standings import Standings
 from custodes.serve.watching import Watching
 from custodes.team.shield import Rules, Shield, ShieldConfig, Voted, read_rules
-from custodes.train import checkpoint
 from custodes.train.encoder_file import encoder_digest, read_encoder
 from custodes.train.run_folder import RunFolder, open_run
 
@@ -98,7 +94,7 @@ class Team:
         self.agents, self.f = policy.agents, tolerated(policy.agents)
         self.identity = {
             "encoder": encoder_digest(encoder),
-            "policy": _digest(policy),
+            "policy": digest_of(policy),
             "rules": None if self._watching is None else self._watching.shield.describe(),
             "limits": asdict(self.encoder.limits),
             "times": [config.response.quarantine_s, config.response.cleared_s, answer_s],
@@ -187,8 +183,8 @@ class Team:
         inputs = self.encoder.inputs()
         evidence = self._evidence_of(inputs)
         logits = self._agents.vote(inputs, [event["channel"] for event in events], places, fresh)
-        votes, decided = _votes(logits, self._masks, self.f)
-        score = np.sort(_contained(logits), axis=1)[:, -1 - self.f].tolist()
+        votes, decided = votes_of(logits, self._masks, self.f)
+        score = np.sort(contained_of(logits), axis=1)[:, -1 - self.f].tolist()
         self._decisions += len(events)
         return [
             self._decision(event["time"], replace(each, evidence=evidence[row]), votes[row], decided[row], score[row])
@@ -393,44 +389,3 @@ class _Taken:
     """When its process was seen first [ns]."""
     evidence: float = 0.0
     """Largest of its inputs that say how bad what it touches, or runs, is known to be."""
-
-
-def _votes(
-    logits: NDArray[np.float32], masks: NDArray[np.bool_], f: int
-) -> tuple[list[list[list[int]]], list[list[int]]]:
-    """Votes [K][M][A] and decisions [K][M] under each of M masks."""
-    allowed = np.where(masks[:, None], logits[:, None], np.float32(MASKED))
-    votes = allowed.argmax(-1)
-    return votes.tolist(), np.asarray(severity_decision(votes, f)).tolist()
-
-
-def _contained(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Each agent's probability of Quarantine or Block, [K, A]."""
-    contained: NDArray[np.float32] = torch.from_numpy(logits).softmax(-1)[..., QUARANTINE:].sum(-1).numpy()
-    return contained
-
-
-def policy_of(run: RunFolder, encoder: Encoder, which: str = "best") -> Policy:
-    """The networks of a run's checkpoint: `best` (the last one where there is none) or `last`.
-
-    Raises:
-        CustodesError: The checkpoint is missing or damaged, or of other settings.
-    """
-    file = run.checkpoints / f"{which}.safetensors"
-    if which == "best" and not file.exists():
-        file = run.checkpoints / checkpoint.LAST
-    config, inputs = run.config, len(encoder.columns)
-    # A central critic that was trained among liars was told who lies (Workload.central_inputs); it does not act.
-    central = inputs + (config.team.agents if config.liars.share else 0)
-    policy = Policy(config.rl, agents=config.team.agents, inputs=inputs, central_inputs=central, actions=len(ACTIONS))
-    load_policy(policy, dict(checkpoint.load_file(file).tensors))
-    return policy
-
-
-def _digest(policy: Policy) -> str:
-    """SHA-256 over the parameters' names and bytes, in hexadecimal."""
-    total = hashlib.sha256()
-    for name, value in sorted(policy.state_dict().items()):
-        total.update(f"{name}:{tuple(value.shape)};".encode())
-        total.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return total.hexdigest()

@@ -198,3 +198,9 @@ def _damaged(where: str, what: str) -> CustodesError:
     return CustodesError(
         f"the checkpoint is damaged: {what}", where=where, fix="restore it from a backup, or start a new run"
     )
+
+
+def file_of(folder: Path, which: str) -> Path:
+    """The file of the `best` (on validation) or the `last` checkpoint; the last where no best was kept."""
+    file = folder / f"{which}.safetensors"
+    return folder / LAST if which == "best" and not file.exists() else file

@@ -92,7 +92,7 @@ def evaluate_run(
         CustodesError: A checkpoint that cannot be used, an unknown baseline.
         ValueError: A guard for a run that does not act (a defect of the caller: `guard_of` refuses it).
     """
-    file = checkpoint_file(run, which)
+    file = checkpoint.file_of(run.checkpoints, which)
     team, saved = load_team(run, workload, file)
     responds = workload.env.task == "response"
     lanes = workload.lanes(part)
@@ -146,12 +146,6 @@ def _acted_on(
         heard=beside_it.__setitem__,
     )
     return scores.record, scores.baselines, None if check is None else check.records(acted, beside_it)
-
-
-def checkpoint_file(run: RunFolder, which: str) -> Path:
-    """The file of the `best` (on validation) or the `last` checkpoint; the last where no best was kept."""
-    file = run.checkpoints / f"{which}.safetensors"
-    return run.checkpoints / checkpoint.LAST if which == "best" and not file.exists() else file
 
 
 def _bft(
