@@ -108,21 +108,30 @@ def iterate(
     )
     state.iteration += 1
     state.decisions += rollout.decision.numel()
-    floor = _floor(state, rollout, learnt) if state.iteration % config.floor_every == 0 else None
-    monte_carlo = form_targets(rollout, config, "mc", form=mechanics.targets)
+    measured = _measured(state, rollout, learnt, config, mechanics)
     observe(Lesson(rollout=rollout, targets=learnt, report=report))
     return {
         "iteration": state.iteration,
         "decisions": state.decisions,
-        "value_loss_floor": floor,
-        "explained_variance": _explained(rollout, learnt, rollout.value),
-        "explained_variance_mc": _explained(rollout, monte_carlo, rollout.value),
         "learning_rate": rate,
         "entropy_coefficient": bonus,
-        "return_mean": float(learnt.returns.mean()),
-        "return_std": float(learnt.returns.std(correction=0)),
+        **measured,
         **_reported(report),
         **mechanics.outcome(rollout, env.actions),
+    }
+
+
+def _measured(
+    state: LearnerState, rollout: Rollout, learnt: Targets, config: LearnerConfig, mechanics: Mechanics
+) -> dict[str, Any]:
+    """How well the returns of a rollout can be told, and were, as metrics."""
+    monte_carlo = form_targets(rollout, config, "mc", form=mechanics.targets)
+    return {
+        "value_loss_floor": _floor(state, rollout, learnt) if state.iteration % config.floor_every == 0 else None,
+        "explained_variance": _explained(rollout, learnt, rollout.value),
+        "explained_variance_mc": _explained(rollout, monte_carlo, rollout.value),
+        "return_mean": float(learnt.returns.mean()),
+        "return_std": float(learnt.returns.std(correction=0)),
     }
 
 
