@@ -79,6 +79,9 @@ class LearnerConfig:
     at its own."""
     warm_start_iterations: int = 20
     """How many rollouts' worth of supervised passes, when `warm_start` is on; their decisions count in the budget."""
+    warm_start_solve: int = 0
+    """How many more rollouts end a warm start by worth, on which the policies' last layers are then solved for exactly
+    (rl/lastlayer.py); 0 for none. Their decisions count, too."""
     autocast: bool = False
     """bf16 autocast in the update (GPU; on a CPU it is slower). Ratios are then held against one pass of the same
     arithmetic over the rollout before the first step."""
@@ -86,6 +89,11 @@ class LearnerConfig:
     """torch.compile the losses. The recurrent core stays torch's own fused call, which the compiler does not enter."""
     floor_every: int = 1
     """Estimate the value-loss floor every so many iterations, 1 or more."""
+
+    @property
+    def warm_rollouts(self) -> int:
+        """Rollouts that a warm start takes in all; 0 without one."""
+        return self.warm_start_iterations + self.warm_start_solve if self.warm_start else 0
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
@@ -95,6 +103,9 @@ class LearnerConfig:
             require(self, name, low=1, high=1_000_000)
         for name in ("chunk", "value_coefficient", "value_clip", "entropy_coefficient", "max_grad_norm"):
             require(self, name, low=0)
+        require(self, "warm_start_solve", low=0, high=1_000_000)
+        if self.warm_start_solve and self.warm_start_by != "worth":
+            raise ValueError("warm_start_solve is above 0, and warm_start_by is not worth")
         for name in ("entropy_coefficient_end", "target_kl", "learning_rate_end", "warm_start_learning_rate"):
             require(self, name, low=0)
         for name in ("gamma", "lam"):

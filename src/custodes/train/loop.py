@@ -199,7 +199,7 @@ def _session(run: RunFolder, workload: Workload, player: _Player, experiment: Ex
 def _loop(session: Session, watcher: Watcher) -> None:
     config, learner = session.config, session.learner
     per_iteration = config.rl.rollout * config.env.slots
-    warm = config.rl.warm_start_iterations if config.rl.warm_start else 0
+    warm = config.rl.warm_rollouts
     total = config.train.iterations or max(1, -(-config.train.decisions // per_iteration) - warm)
     watcher.started(session.run, learner.decisions, (total + warm) * per_iteration)
     if not session.warmed:
