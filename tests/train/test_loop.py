@@ -119,6 +119,13 @@ def test_the_warm_start_counts_in_the_budget(tmp_path: Path) -> None:
     assert [line["decisions"] for line in read(run)] == [5 * 128 + 128 * k for k in range(6)]
 
 
+def test_rollouts_that_are_solved_on_count_in_the_budget(tmp_path: Path) -> None:
+    settings = ["train.iterations=0", "train.decisions=1280", "rl.warm_start=true", "rl.warm_start_iterations=2"]
+    solve = ["rl.warm_start_by=worth", "rl.warm_start_solve=3"]
+    run = train(load_preset("quick", [*SMALL, *settings, *solve]), tmp_path / "run")
+    assert [line["decisions"] for line in read(run)] == [6 * 128 + 128 * k for k in range(5)]
+
+
 def test_a_full_disk_ends_the_tensorboard_log_and_not_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tensorboard.summary.writer.record_writer import RecordWriter
 

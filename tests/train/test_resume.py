@@ -102,9 +102,14 @@ def test_stopping_between_checkpoints_and_resuming(tmp_path: Path, more: tuple[s
     assert_same_run(whole, tmp_path / "cut")
 
 
-@pytest.mark.parametrize("rollouts", [0, 3])
-def test_stopping_in_the_warm_start_leaves_a_run_that_resumes(tmp_path: Path, rollouts: int) -> None:
-    more = ("rl.warm_start=true", "rl.warm_start_iterations=5")
+@pytest.mark.parametrize(("rollouts", "solve"), [(0, 0), (3, 0), (6, 3)])
+def test_stopping_in_the_warm_start_leaves_a_run_that_resumes(tmp_path: Path, rollouts: int, solve: int) -> None:
+    more = (
+        "rl.warm_start=true",
+        "rl.warm_start_iterations=5",
+        "rl.warm_start_by=worth",
+        f"rl.warm_start_solve={solve}",
+    )
     whole = straight(tmp_path / "whole", *more)
     asked: list[int] = []
 

@@ -104,8 +104,6 @@ class LearnerConfig:
         for name in ("chunk", "value_coefficient", "value_clip", "entropy_coefficient", "max_grad_norm"):
             require(self, name, low=0)
         require(self, "warm_start_solve", low=0, high=1_000_000)
-        if self.warm_start_solve and self.warm_start_by != "worth":
-            raise ValueError("warm_start_solve is above 0, and warm_start_by is not worth")
         for name in ("entropy_coefficient_end", "target_kl", "learning_rate_end", "warm_start_learning_rate"):
             require(self, name, low=0)
         for name in ("gamma", "lam"):
@@ -114,3 +112,5 @@ class LearnerConfig:
         require(self, "entropy_decay", above=0, high=1)
         for name in ("learning_rate", "adam_epsilon", "clip", "warm_start_temperature"):
             require(self, name, above=0)
+        if self.warm_start_solve and self.warm_start_by != "worth":
+            raise ValueError("warm_start_solve is above 0: that needs warm_start_by=worth")

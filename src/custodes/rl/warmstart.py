@@ -26,13 +26,13 @@ from custodes.bft.votes import ALLOW, QUARANTINE
 from custodes.interface import VectorEnv
 from custodes.rl.acting import masked
 from custodes.rl.config import LearnerConfig
+from custodes.rl.distance import distance, wanted_logits
 from custodes.rl.lastlayer import LastLayer
 from custodes.rl.networks import Network
 from custodes.rl.ppo import clip_gradient, run_network
 from custodes.rl.rollout import Rollout, collect
 from custodes.rl.sequences import Sequences, chunk_starts, cut, start_states
 from custodes.rl.state import LearnerState
-from custodes.rl.worth import distance, wanted_logits
 
 DECAY: Final = 0.9
 """Share of the step size that is gone by the end of the warm start; linear."""
@@ -128,6 +128,7 @@ def _solve(state: LearnerState, env: VectorEnv, config: LearnerConfig, stop: Cal
         T, B = rollout.begins.shape
         units = torch.arange(len(chunk_starts(T, config.chunk)) * B, device=rollout.begins.device)
         sequences = cut(rollout.begins, units, config.chunk)
+        # Weights as they are, so that all rollouts count alike; a gradient step knows its own rollout only.
         known, weight = _known(rollout, sequences), _weights(rollout, sequences, config)
         wanted = wanted_logits(rollout, config).flatten(0, 1)[sequences.steps]
         for agent in range(policy.agents):
@@ -178,5 +179,6 @@ def _features(state: LearnerState, rollout: Rollout, sequences: Sequences, agent
 
 
 def _head(network: Network) -> nn.Linear:
+    """The layer that makes logits of features."""
     assert network.policy_head is not None
     return network.policy_head

@@ -29,7 +29,7 @@ def wanted_logits(rollout: Rollout, config: LearnerConfig) -> Tensor:
         raise CustodesError(
             "the environment does not tell what each action would have been worth",
             where="rl.warm_start_by",
-            fix="use labels",
+            fix="use labels, and rl.warm_start_solve=0",
         )
     # Beyond this a preference is certain, and one huge worth must not outweigh thousands of small ones.
     return (rollout.worth / config.warm_start_temperature).clamp(-CERTAIN, CERTAIN)
