@@ -216,5 +216,5 @@ def test_solving_asks_for_a_warm_start_by_worth() -> None:
     with pytest.raises(ValueError, match=r"warm_start_solve is above 0: that needs warm_start_by=worth"):
         replace(SMALL, warm_start_by="labels", warm_start_solve=1)
     with pytest.raises(ValueError, match="autocast is on"):
-        replace(SMALL, warm_start_by="worth", warm_start_solve=1, autocast=True)
+        replace(SMALL, warm_start=True, warm_start_by="worth", warm_start_solve=1, autocast=True)
     assert replace(SMALL, warm_start_by="worth", warm_start_solve=1).warm_rollouts == 0  # There is no warm start.

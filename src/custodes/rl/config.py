@@ -81,8 +81,8 @@ class LearnerConfig:
     """How many rollouts' worth of supervised passes, when `warm_start` is on; their decisions count in the budget."""
     warm_start_solve: int = 0
     """How many more rollouts end a warm start by worth, on which the policies' last layers are then solved for exactly
-    (rl/lastlayer.py); 0 for none. Their decisions count, too. Heads end some 40 times as large as gradient steps leave
-    them, so that probabilities in float32 are repeated to 2e-6 in place of 1e-7, and bf16 is refused beside it."""
+    (rl/lastlayer.py); 0 for none. Their decisions count, too. Heads then are far larger than gradient steps leave them,
+    so that bf16 is refused beside it."""
     autocast: bool = False
     """bf16 autocast in the update (GPU; on a CPU it is slower). Ratios are then held against one pass of the same
     arithmetic over the rollout before the first step."""
@@ -115,5 +115,5 @@ class LearnerConfig:
             require(self, name, above=0)
         if self.warm_start_solve and self.warm_start_by != "worth":
             raise ValueError("warm_start_solve is above 0: that needs warm_start_by=worth")
-        if self.warm_start_solve and self.autocast:
-            raise ValueError("autocast is on, and heads that are solved for are too large for bf16: warm_start_solve=0")
+        if self.warm_start and self.warm_start_solve and self.autocast:
+            raise ValueError("autocast is on: heads that warm_start_solve leaves are too large for it; switch one off")

@@ -35,9 +35,6 @@ class TrainConfig:
     refit: bool = False
     """Train on the training and the validation part together, with settings that were chosen by training on the first
     alone. Validation figures are then of data that was learned from, and the last checkpoint is the one to use."""
-    reserve: bool = False
-    """At the end, tune for each agent of the best checkpoint how much worthier than Allow an action must look for it,
-    as baselines tune their thresholds (train/reserve.py). Response task, agents with their own parameters."""
     tensorboard: bool = True
     """Write TensorBoard events to the run folder."""
     diagnostics: bool = True
@@ -102,7 +99,5 @@ class RunConfig:
             raise ValueError(f"env.caution is {self.env.caution}, not a finite number above 0")
         if self.env.task == "response" and self.env.lanes != "by_entity":
             raise ValueError(f"env.lanes is {self.env.lanes}, and response plays whole processes: use by_entity")
-        if self.train.reserve and (self.env.task != "response" or self.rl.sharing == "shared"):
-            raise ValueError("train.reserve is set: it needs env.task=response and rl.sharing=none")
         if self.rules.file and self.env.task != "response":
             raise ValueError("rules.file is set, and rules speak of what is done to processes: use env.task=response")

@@ -28,7 +28,6 @@ from custodes.train.config import RunConfig
 from custodes.train.diagnostics import Diagnostics
 from custodes.train.encoder_file import encoder_digest, read_encoder, write_encoder
 from custodes.train.rejected import REJECTS, move_into_run, rejects_aside
-from custodes.train.reserve import keep_reserve
 from custodes.train.rules import Check, rules_of, run_rules, teacher_of, watched, write_rules
 from custodes.train.run_folder import RunFolder, check_new, create_run, current_versions, open_run
 from custodes.train.scoring import workload_for
@@ -232,10 +231,8 @@ def _loop(session: Session, watcher: Watcher) -> None:
             stop = watcher.stop()
             if last or stop or learner.iteration % config.train.checkpoint_every == 0:
                 save(session)
-            if stop and not last:
+            if stop:
                 return
-    if config.train.reserve:
-        keep_reserve(session)
 
 
 @contextlib.contextmanager
