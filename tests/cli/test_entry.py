@@ -128,10 +128,12 @@ def test_completion_is_served() -> None:
 
 
 def test_ctrl_c_in_a_real_process() -> None:
+    # A shell starts what it puts into the background deaf to Ctrl-C, and the tests may have been started so.
     code = """
-import sys, time
+import signal, sys, time
 import custodes.train.run_folder as folder
 from custodes.cli.entry import run
+signal.signal(signal.SIGINT, signal.default_int_handler)
 folder.open_run = lambda path: (print("up", flush=True), time.sleep(60))
 sys.exit(run(["report", "x"]))
 """
